@@ -1,0 +1,71 @@
+"""Masks become segmentation nodes: the spleen with its terminology and colour, in the CT's reference geometry."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from vtk.util import numpy_support
+
+from .terminology import SPLEEN_COLOUR, SPLEEN_NAME, SPLEEN_TERMINOLOGY
+
+
+def addSegmentation(scene, mask: np.ndarray, referenceVolume, name: str, surface: bool = True):
+    """Add a segmentation node with one segment, the spleen.
+
+    :param mask: uint8, ``(k, j, i)``, on the voxels of *referenceVolume*.
+    :param referenceVolume: the volume whose geometry and parent transform the segmentation takes over. It may stand
+      outside the scene, then only its geometry is taken.
+    :param name: the node's name, already unique.
+    :param surface: also make the closed surface for 3D views (none is made of an empty mask).
+    :returns: the ``vtkMRMLSegmentationNode``.
+    """
+    segmentationNode = slicer.vtkMRMLSegmentationNode()
+    segmentationNode.SetName(name)
+    scene.AddNode(segmentationNode)
+    segmentationNode.CreateDefaultDisplayNodes()
+    # The transform first: the reference geometry is stored relative to the segmentation's own frame.
+    if referenceVolume.GetScene() is scene:
+        segmentationNode.SetAndObserveTransformNodeID(referenceVolume.GetTransformNodeID())
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(referenceVolume)
+    segment = slicer.vtkSegment()
+    segment.SetName(SPLEEN_NAME)
+    segment.SetColor(*SPLEEN_COLOUR)
+    segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), SPLEEN_TERMINOLOGY)
+    segment.AddRepresentation(
+        slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName(),
+        _labelmap(mask, referenceVolume))
+    segmentationNode.GetSegmentation().AddSegment(segment, SPLEEN_NAME)
+    if surface and mask.any():
+        segmentationNode.CreateClosedSurfaceRepresentation()
+    return segmentationNode
+
+
+def _labelmap(mask: np.ndarray, referenceVolume):
+    """The mask's bounding box as an oriented image; the extent says where in the volume it stands."""
+    bounds = _bounds(mask)
+    matrix = vtk.vtkMatrix4x4()
+    referenceVolume.GetIJKToRASMatrix(matrix)
+    labelmap = slicer.vtkOrientedImageData()
+    if bounds is None:
+        labelmap.SetExtent(0, -1, 0, -1, 0, -1)
+    else:
+        (k0, k1), (j0, j1), (i0, i1) = bounds
+        labelmap.SetExtent(i0, i1, j0, j1, k0, k1)
+        voxels = np.ascontiguousarray(mask[k0:k1 + 1, j0:j1 + 1, i0:i1 + 1])
+        scalars = numpy_support.numpy_to_vtk(voxels.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
+        scalars.SetName("ImageScalars")
+        labelmap.GetPointData().SetScalars(scalars)
+    labelmap.SetImageToWorldMatrix(matrix)
+    return labelmap
+
+
+def _bounds(mask: np.ndarray) -> list[tuple[int, int]] | None:
+    bounds = []
+    for axis in range(3):
+        found = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        if found.size == 0:
+            return None
+        bounds.append((int(found[0]), int(found[-1])))
+    return bounds

@@ -1,0 +1,91 @@
+"""A volume node becomes the input file of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import slicer
+
+from .errors import SegmentationError
+from .geometry import isOrthogonal, localMatrix, parentMatrix, setLocalMatrix
+from .translation import _
+
+
+@dataclass(frozen=True)
+class VolumeJob:
+    """What has to be remembered of a volume node while the worker is busy with its voxels.
+
+    :ivar volumeNode: the node itself; it may leave the scene before the result comes.
+    :ivar volumeName: its name when the job began.
+    :ivar path: the written file, NRRD.
+    :ivar shape: voxels, ``(k, j, i)``.
+    :ivar ijkToWorld: 4x4, mm: the node's geometry with its parent transforms applied, as written to the file.
+    """
+
+    volumeNode: object
+    volumeName: str
+    path: Path
+    shape: tuple[int, int, int]
+    ijkToWorld: np.ndarray
+
+
+def exportVolume(volumeNode, folder: Path) -> VolumeJob:
+    """Write a volume node to ``input.nrrd`` in *folder*, parent transforms hardened on a copy.
+
+    The copy shares the voxels with the node and only has its own matrix, so nothing is duplicated in memory and the
+    scene does not change.
+
+    :param volumeNode: a single-component scalar volume; linear parent transforms are applied.
+    :param folder: an existing folder.
+    :raises SegmentationError: kind ``input`` when the node cannot be segmented, ``output`` when writing failed.
+    """
+    _refuseUnsuitable(volumeNode)
+    ijkToWorld = parentMatrix(volumeNode) @ localMatrix(volumeNode)
+    if not isOrthogonal(ijkToWorld):
+        raise SegmentationError(
+            "input",
+            _('The voxel axes of "{name}" are not at right angles (tilted gantry or a shearing transform).').format(
+                name=volumeNode.GetName()),
+            _('Resample it first with "Crop Volume", then segment the new volume.'))
+    copy = slicer.vtkMRMLScalarVolumeNode()
+    copy.SetAndObserveImageData(volumeNode.GetImageData())
+    setLocalMatrix(copy, ijkToWorld)
+    path = Path(folder) / "input.nrrd"
+    storageNode = slicer.vtkMRMLNRRDStorageNode()
+    storageNode.SetFileName(str(path))
+    storageNode.SetUseCompression(False)  # the file lives for minutes, compression would cost seconds
+    if not storageNode.WriteData(copy) or not path.is_file():
+        raise SegmentationError(
+            "output",
+            _('The volume could not be written to "{path}".').format(path=path),
+            _("Check that the temporary folder (Edit > Application Settings > Modules) is writable and not full."))
+    columns, rows, slices = volumeNode.GetImageData().GetDimensions()
+    return VolumeJob(volumeNode, volumeNode.GetName() or "volume", path, (slices, rows, columns), ijkToWorld)
+
+
+def _refuseUnsuitable(volumeNode) -> None:
+    if volumeNode is None:
+        raise SegmentationError("input", _("No volume is selected."), _("Load a CT and select it as input."))
+    name = volumeNode.GetName()
+    if not volumeNode.IsA("vtkMRMLScalarVolumeNode") or volumeNode.IsA("vtkMRMLTensorVolumeNode") \
+            or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise SegmentationError(
+            "input", _('"{name}" is not a scalar volume.').format(name=name), _("Select the CT itself."))
+    image = volumeNode.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
+        raise SegmentationError(
+            "input", _('"{name}" holds no voxels.').format(name=name), _("Load the CT again."))
+    if image.GetNumberOfScalarComponents() != 1:
+        raise SegmentationError(
+            "input",
+            _('"{name}" has {count} components a voxel (colour?).').format(
+                name=name, count=image.GetNumberOfScalarComponents()),
+            _("Select a CT with one value a voxel."))
+    transformNode = volumeNode.GetParentTransformNode()
+    if transformNode and not transformNode.IsTransformToWorldLinear():
+        raise SegmentationError(
+            "input",
+            _('"{name}" is under a transform that bends space.').format(name=name),
+            _("Harden the transform on the volume (right-click it in the Data module), then segment it."))

@@ -1,0 +1,87 @@
+"""The command line ``agunetr``, also ``python -m agunetr``.
+
+Results go to standard output, errors and progress bars to standard error. With ``--json`` standard output carries one
+JSON object a line and nothing else; the events are those of :mod:`agunetr.worker` with ``case`` in place of ``job``.
+Exit codes: :mod:`agunetr.commands.exit_codes`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import warnings
+
+from agunetr import __version__
+from agunetr.commands.console import open_console
+from agunetr.commands.exit_codes import exit_code, exit_code_table
+
+COMMANDS = ("segment", "compare", "evaluate", "models", "phantom", "doctor")
+
+DESCRIPTION = "Segments the spleen in CT with UNETR and attention-gated UNETR. For research, not for diagnosis."
+
+EXAMPLES = """\
+examples:
+  agunetr phantom --output phantom
+  agunetr segment phantom/ct.nii.gz --model compact-base --model compact-gated --output result
+  agunetr compare result/compact-base.nii.gz result/compact-gated.nii.gz
+  agunetr evaluate result/compact-gated.nii.gz phantom/spleen.nii.gz
+  agunetr doctor
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; loads nothing heavy."""
+    shared = argparse.ArgumentParser(add_help=False)
+    group = shared.add_argument_group("what is printed")
+    group.add_argument("--json", action="store_true", help="one JSON object a line on standard output, for programs")
+    group.add_argument("--quiet", action="store_true", help="no progress and no text, errors only")
+
+    parser = argparse.ArgumentParser(
+        prog="agunetr",
+        description=DESCRIPTION,
+        epilog=f"{EXAMPLES}\n{exit_code_table()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"agunetr {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"agunetr.commands.{name}")
+        command = commands.add_parser(
+            name,
+            help=module.SUMMARY[0].lower() + module.SUMMARY[1:].rstrip("."),
+            description=module.SUMMARY,
+            epilog=f"examples:\n{module.EXAMPLES}\n{exit_code_table()}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[shared],
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code; ``--help`` and wrong usage raise SystemExit as argparse does."""
+    parsed = build_parser().parse_args(arguments)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # deprecation notes of libraries are for developers (python -W default)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a console that lacks a letter must not end the run
+    try:
+        with open_console(parsed.json, parsed.quiet) as console:
+            try:
+                return parsed.run(parsed, console)
+            except BrokenPipeError:
+                raise
+            except (Exception, KeyboardInterrupt) as error:
+                console.error(error)
+                return exit_code(error)
+    except BrokenPipeError:  # the reader, `head` for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Exit codes of the command line, part of its interface."""
+
+from __future__ import annotations
+
+from agunetr.errors import AgunetrError
+
+OK = 0
+UNEXPECTED = 1
+USAGE = 2
+INPUT = 3
+MODEL = 4
+OUTPUT = 5
+DEVICE = 6
+SOME_FAILED = 7
+CANCELLED = 130
+
+MEANINGS = {
+    OK: "done",
+    UNEXPECTED: "a fault in the program; please report it",
+    USAGE: "wrong arguments",
+    INPUT: "an image or mask cannot be used",
+    MODEL: "a model cannot be used",
+    OUTPUT: "the results cannot be written",
+    DEVICE: "the device does not exist, or its memory ran out",
+    SOME_FAILED: "of several cases, at least one failed; the others were done",
+    CANCELLED: "interrupted (Ctrl+C)",
+}
+
+_OF_KIND = {
+    "usage": USAGE,
+    "request": USAGE,
+    "input": INPUT,
+    "model": MODEL,
+    "output": OUTPUT,
+    "device": DEVICE,
+    "memory": DEVICE,
+    "cancelled": CANCELLED,
+}
+
+
+class UsageError(AgunetrError):
+    """Arguments that contradict each other or have a wrong value."""
+
+    kind = "usage"
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code for what went wrong."""
+    if isinstance(error, AgunetrError):
+        return _OF_KIND.get(error.kind, UNEXPECTED)
+    if isinstance(error, MemoryError):
+        return DEVICE
+    return CANCELLED if isinstance(error, KeyboardInterrupt) else UNEXPECTED
+
+
+def exit_code_table() -> str:
+    """The codes and their meanings, for ``--help``."""
+    return "exit codes:\n" + "\n".join(f"  {code:<5} {meaning}" for code, meaning in MEANINGS.items())

@@ -1,0 +1,61 @@
+"""Between volumes and tensors, and from logits on the model's grid to a mask on the input's grid.
+
+The only place where the networks' (R, A, S) and the volumes' (z, y, x) meet. A prepared volume has RAS axes, so one is
+the other's transpose.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from agunetr.inference.cleanup import clean_mask
+from agunetr.inference.resampling import restore_part
+from agunetr.inference.volume import Volume
+
+
+def image_tensor(prepared: Volume) -> torch.Tensor:
+    """(1, 1, R, A, S) float32 of a volume that :func:`agunetr.inference.resampling.prepare` made; shares its memory."""
+    return torch.from_numpy(prepared.array).permute(2, 1, 0)[None, None]
+
+
+def tensor_volume(values: torch.Tensor, prepared: Volume) -> Volume:
+    """(R, A, S) values on the grid of ``prepared`` as a volume with (z, y, x) voxels of its own.
+
+    Raises:
+        ValueError: the shape is another than the grid's.
+    """
+    return prepared.with_array(np.array(values.permute(2, 1, 0).cpu().numpy(), order="C"))
+
+
+def mask_on_input(
+    logit_difference: torch.Tensor,
+    prepared: Volume,
+    onto: Volume,
+    threshold: float = 0.5,
+    largest_component: bool = True,
+    fill_holes: bool = True,
+) -> np.ndarray:
+    """The mask on the input's own grid: probabilities are interpolated there, then thresholded, then cleaned.
+
+    Thresholding before interpolating would give steps as large as the model's voxels.
+
+    Args:
+        logit_difference: (R, A, S), foreground less background, on the grid of ``prepared``.
+        prepared: what the network saw; only its geometry is used.
+        onto: the input; only its geometry is used.
+        threshold: foreground is where the probability is greater, 0 < threshold < 1.
+        largest_component, fill_holes: see :mod:`agunetr.inference.cleanup`.
+
+    Returns:
+        (z, y, x) uint8, 0 and 1, the shape of ``onto.array``.
+    """
+    probability = tensor_volume(logit_difference, prepared)
+    torch.from_numpy(probability.array).sigmoid_()
+    mask = np.zeros(onto.array.shape, dtype=np.uint8)
+    # An interpolated value exceeds the threshold only beside a voxel that does: all that is lower can be left out.
+    part = restore_part(probability, onto, negligible=threshold / 2)
+    if part is not None:
+        ((i0, i1), (j0, j1), (k0, k1)), values = part
+        mask[k0:k1, j0:j1, i0:i1] = values > threshold
+    return clean_mask(mask, largest_component, fill_holes)

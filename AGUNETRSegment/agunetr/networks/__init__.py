@@ -1,0 +1,1 @@
+"""UNETR, its attention gates, and the checkpoints that move between them."""

@@ -1,0 +1,60 @@
+"""Moving weights between networks: base to gated and back, and from UNETR checkpoints of older MONAI.
+
+A checkpoint fits when every weight but the gates' is there with the right shape. The only other differences allowed
+are the ones between MONAI 0.8 and today, none of which takes part in the computation of UNETR: see ``_OLD_MONAI``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from agunetr.errors import ModelError
+
+_GATE = re.compile(r"gates\.")
+_OLD_MONAI_MISSING = re.compile(r"vit\.blocks\.\d+\.norm_cross_attn\.(weight|bias)")
+_OLD_MONAI_UNEXPECTED = re.compile(
+    r"vit\.patch_embedding\.cls_token|encoder2\.blocks\.[01]\.1\.conv3\.conv\.weight|encoder3\.blocks\.0\.1\.conv3\.conv\.weight"
+)
+
+
+def load_weights(network: nn.Module, state_dict: Mapping[str, Tensor], source: str = "The checkpoint") -> list[str]:
+    """Copy the weights of ``state_dict`` into ``network``.
+
+    Args:
+        network: any variant.
+        state_dict: weights of any variant of the same size, saved by this project or by MONAI 0.8 or later.
+        source: how to call the checkpoint in an error.
+
+    Returns:
+        The names of the gates' weights that kept their start values because the checkpoint has none.
+
+    Raises:
+        ModelError: any other weight is missing, superfluous or of another shape; ``network`` is unchanged.
+    """
+    own = network.state_dict()
+    missing = [key for key in own if key not in state_dict and not _OLD_MONAI_MISSING.fullmatch(key)]
+    kept_gates = [key for key in missing if _GATE.match(key)]
+    missing = [key for key in missing if not _GATE.match(key)]
+    superfluous = [
+        key
+        for key in state_dict
+        if key not in own and not _OLD_MONAI_UNEXPECTED.fullmatch(key) and not _GATE.match(key)
+    ]
+    wrong = [key for key in own if key in state_dict and own[key].shape != state_dict[key].shape]
+    remedy = "Use a checkpoint of the same network size."
+    if missing:
+        raise ModelError(f"{source} lacks {len(missing)} weights of this network, the first is {missing[0]}.", remedy)
+    if superfluous:
+        raise ModelError(
+            f"{source} has {len(superfluous)} weights that this network lacks, the first is {superfluous[0]}.", remedy
+        )
+    if wrong:
+        shapes = f"{tuple(state_dict[wrong[0]].shape)} instead of {tuple(own[wrong[0]].shape)}"
+        raise ModelError(
+            f"{source} has {len(wrong)} weights of another shape, the first is {wrong[0]} with {shapes}.", remedy
+        )
+    network.load_state_dict({key: state_dict.get(key, own[key]) for key in own}, strict=True)
+    return kept_gates

@@ -1,0 +1,1 @@
+"""Training of AGUNETR networks: data, augmentation, trainer, runs and export. Imports agunetr, never the reverse."""

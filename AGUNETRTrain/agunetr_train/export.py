@@ -1,0 +1,159 @@
+"""From a trained stage to a model folder with its card: weights, origin of the data, recipe, scores.
+
+The scores are those of the finished model on the input's own grid, made by the same
+:class:`~agunetr.inference.segmenter.Segmenter` that users run, on patients that no weight was trained on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agunetr.errors import InputError, OutputError
+from agunetr.inference.segmenter import Segmenter, SegmentOptions
+from agunetr.measures import compare_masks
+from agunetr.models.bundle import ModelBundle, save_bundle, update_bundle
+from agunetr.networks.checkpoints import load_weights
+from agunetr.networks.variants import build_network
+from agunetr_train.datasets import Case, find_cases, pick_cases
+from agunetr_train.experiment import Experiment, Stage, load_experiment
+from agunetr_train.preparation import read_case
+from agunetr_train.run_folder import RunFolder
+from agunetr_train.trainer import stage_weights
+
+log = logging.getLogger(__name__)
+
+SCORE_NOTE = (
+    "A Dice is agreement with the reference masks named under the training data, not accuracy. Validation cases were "
+    "looked at while training, test cases were not; no weight was trained on either."
+)
+
+
+def export_stage(
+    run: RunFolder, stage_name: str, data: Path, name: str, output: Path, title: str | None = None
+) -> ModelBundle:
+    """Save the averaged weights of a finished stage as the model ``output/name`` and score it.
+
+    Args:
+        run: the run.
+        stage_name: a stage of it.
+        data: folder of labelled cases, for the origins and the scores.
+        name, title: of the model; the title defaults to a description of the variant.
+        output: folder of models; made if missing.
+
+    Raises:
+        InputError: the run has no such stage, or the stage is not finished; the data lacks a case.
+        OutputError: the model exists already or cannot be written.
+    """
+    record = run.root / "experiment.json"
+    if not record.is_file():
+        raise InputError(f"{run.root} is no run: experiment.json is missing.", "Give the folder of a run.")
+    experiment = load_experiment(record)
+    stage = experiment.stage(stage_name)
+    if not run.is_finished(stage):
+        raise InputError(f"The stage {stage_name} is not finished.", "Train it to its end first.")
+    cases = find_cases(data)
+    training = pick_cases(cases, experiment.training)
+    kept_out = [("validation", case) for case in pick_cases(cases, experiment.validation)]
+    kept_out += [("test", case) for case in pick_cases(cases, experiment.test)]
+
+    network = build_network(experiment.network_config(stage))
+    kept_start = load_weights(network, stage_weights(run, stage), f"The stage {stage_name}")
+    if kept_start:
+        raise InputError(f"The checkpoint of {stage_name} lacks the gates' weights.", "Train the stage again.")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {output} cannot be made: {error}.", "Choose another folder.") from error
+    bundle = save_bundle(
+        output / name,
+        network.eval(),
+        name=name,
+        title=title or f"Spleen, {experiment.network.get('size', 'full')} {stage.variant}",
+        spacing_mm=(experiment.spacing_mm,) * 3,
+        intensity_range=experiment.intensity_range,
+        training_data=[_source(case) for case in training],
+        licence=experiment.licence,
+        recipe=_recipe(experiment, stage),
+        limits=list(experiment.limits),
+    )
+    return update_bundle(bundle, scores=score(bundle, kept_out))
+
+
+def score(bundle: ModelBundle, cases: Sequence[tuple[str, Case]]) -> dict[str, Any]:
+    """Per-case measures of a model, in the form of a model's metadata.
+
+    Args:
+        bundle: the model.
+        cases: pairs of the part (``validation``, ``test``) and the case.
+    """
+    segmenter = Segmenter(SegmentOptions(precision="exact"))
+    rows = []
+    for part, case in cases:
+        image, label = read_case(case)
+        found = segmenter.segment(image, bundle)
+        measured = compare_masks(found.mask, label.array, image.spacing_mm)
+        rows.append(
+            {
+                "case": case.name,
+                "dice": round(measured.dice, 4),
+                "hd95_mm": _rounded(measured.hausdorff95_mm),
+                "surface_dice_2mm": _rounded(measured.surface_dice, 4),
+                "volume_ml": _rounded(measured.volume_ml),
+                "reference_ml": _rounded(measured.reference_volume_ml),
+                "part": part,
+                **_shown(case),
+            }
+        )
+        log.info("%s: %s", bundle.name, rows[-1])
+    if not rows:
+        return {}
+    scores = {"cases": rows, "mean_dice": round(sum(row["dice"] for row in rows) / len(rows), 4), "note": SCORE_NOTE}
+    whole = [row["dice"] for row in rows if row.get("contrast") and row.get("whole_spleen")]
+    if whole:
+        scores["mean_dice_contrast_whole_spleen"] = round(sum(whole) / len(whole), 4)
+    return scores
+
+
+def _shown(case: Case) -> dict[str, Any]:
+    return {key: case.facts[key] for key in ("contrast", "whole_spleen", "label_grade") if key in case.facts}
+
+
+def _source(case: Case) -> dict[str, str]:
+    facts = case.facts
+    labels = (
+        f"{facts['label_origin']}, grade {facts.get('label_grade', '?')}" if "label_origin" in facts else "not stated"
+    )
+    return {
+        "name": case.name,
+        "origin": str(facts.get("origin") or "not stated"),
+        "licence": str(facts.get("licence") or "not stated"),
+        "use": "training",
+        "labels": labels,
+    }
+
+
+def _recipe(experiment: Experiment, stage: Stage) -> dict[str, Any]:
+    chain = [stage]
+    while chain[0].start is not None:
+        chain.insert(0, experiment.stage(chain[0].start))
+    return {
+        "experiment": experiment.name,
+        "command": f"python -m agunetr_train train {experiment.name} --data DATA --run RUN",
+        "stages": " then ".join(
+            f"{part.name} ({part.variant}, {part.epochs * part.steps_per_epoch} steps, learning rate {part.learning_rate:g}"
+            f" to {part.final_learning_rate:g}, spacings {', '.join(f'{s:g}' for s in part.spacings_mm)} mm)"
+            for part in chain
+        ),
+        "steps": sum(part.epochs * part.steps_per_epoch for part in chain),
+        "seed": experiment.seed,
+        "optimiser": "AdamW, linear warm-up, cosine",
+        "loss": "Dice + cross-entropy against soft masks",
+        "weights": "exponential moving average",
+    }
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)

@@ -1,0 +1,41 @@
+"""What every test shares: the packages on the path, few threads, no display, and the real CTs where they are."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ENGINE_FOLDERS = [str(ROOT / "AGUNETRSegment"), str(ROOT / "AGUNETRTrain")]
+
+# Child processes of the tests (command line, worker) find the packages the same way.
+sys.path[:0] = [folder for folder in ENGINE_FOLDERS if folder not in sys.path]
+os.environ["PYTHONPATH"] = os.pathsep.join([*ENGINE_FOLDERS, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+# Before torch and ITK are imported: the tests' tensors are tiny, and more threads only wait for each other.
+THREADS = os.environ.get("AGUNETR_TEST_THREADS", str(min(2, os.cpu_count() or 1)))
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
+    os.environ.setdefault(variable, THREADS)
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("MPLBACKEND", "Agg")
+if sys.platform.startswith("linux"):
+    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The folder of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real CTs beside the project; tests that need it are skipped where it is not."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real CTs are not there ({folder}); the phantom's tests cover the same code")
+    return folder

@@ -1,0 +1,42 @@
+"""A scene on the bare Slicer core (the package ``slicer-core``), without the application.
+
+The application registers node classes, colours and module logics when it starts; here that is done by hand.
+"""
+
+from __future__ import annotations
+
+import types
+
+import slicer
+
+MODULE_LOGICS = {
+    "Volumes": "vtkSlicerVolumesLogic",
+    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "Terminologies": "vtkSlicerTerminologiesModuleLogic",
+    "Tables": "vtkSlicerTablesLogic",
+    "Colors": "vtkSlicerColorLogic",
+}
+
+
+def newScene():
+    """Make a scene with default colours and the logics that the Slicer side needs, and set it as ``slicer.mrmlScene``.
+
+    :returns: the ``vtkMRMLScene``; it keeps its logics alive.
+    """
+    scene = slicer.vtkMRMLScene()
+    application = slicer.vtkSlicerApplicationLogic()
+    application.SetMRMLScene(scene)
+    colours = application.GetColorLogic()
+    colours.SetMRMLScene(scene)
+    colours.AddDefaultColorNodes()
+    modules = types.SimpleNamespace()
+    for name, className in MODULE_LOGICS.items():
+        logic = getattr(slicer, className)()
+        logic.SetMRMLApplicationLogic(application)
+        logic.SetMRMLScene(scene)
+        application.SetModuleLogic(name, logic)
+        setattr(modules, name.lower(), types.SimpleNamespace(logic=lambda logic=logic: logic))
+    scene.keptAlive = (application, modules)
+    slicer.mrmlScene, slicer.modules = scene, modules
+    return scene

@@ -1,0 +1,53 @@
+"""What the tests of the command line and of the worker share: tiny models and a tiny CT, made in a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+TINY_SPACING_MM = (3.0, 3.0, 3.0)
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory) -> Path:
+    """A folder of two untrained models, ``tiny-base`` and ``tiny-gated`` (gates enc1, enc2), for AGUNETR_MODELS."""
+    import torch
+
+    from agunetr.models.bundle import save_bundle
+    from agunetr.networks.variants import NetworkConfig, build_network
+
+    folder = tmp_path_factory.mktemp("tiny models")
+    size = {"window": (32, 32, 32), "feature_size": 4, "hidden_size": 24, "mlp_dim": 48, "heads": 2, "layers": 4}
+    for name, variant in (("tiny-base", "unetr"), ("tiny-gated", "agunetr-v2")):
+        torch.manual_seed(3)
+        network = build_network(NetworkConfig(variant=variant, **size))
+        save_bundle(
+            folder / name,
+            network,
+            name=name,
+            title=f"Untrained {variant} for tests",
+            spacing_mm=TINY_SPACING_MM,
+            intensity_range=(-175.0, 250.0),
+            licence="Apache-2.0",
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_ct(tmp_path_factory) -> Path:
+    """A NIfTI file: a body of water with a bright organ in air, 48x44x40 voxels of 4x4x5 mm."""
+    z, y, x = np.mgrid[:40, :44, :48].astype(np.float32)
+    voxels = np.full(z.shape, -1000, np.int16)
+    body = ((x - 24) / 21) ** 2 + ((y - 22) / 17) ** 2 < 1
+    voxels[body] = 20
+    voxels[((x - 34) / 7) ** 2 + ((y - 28) / 6) ** 2 + ((z - 22) / 8) ** 2 < 1] = 120
+    voxels[body] += np.random.default_rng(1).integers(-15, 15, int(body.sum()), dtype=np.int16)
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((4.0, 4.0, 5.0))
+    image.SetOrigin((-90.0, -80.0, 300.0))
+    path = tmp_path_factory.mktemp("tiny ct") / "Jürgen 脾臓.nii.gz"
+    sitk.WriteImage(image, str(path))
+    return path

@@ -1,0 +1,128 @@
+"""What the doctor finds, also on machines where something is missing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from agunetr import doctor
+from agunetr.cli import main
+from agunetr.doctor import BROKEN, GOOD, HINT
+
+
+def by_name(findings):
+    return {finding.name: finding for finding in findings}
+
+
+def test_a_working_machine(tiny_models, monkeypatch, capsys):
+    monkeypatch.setenv("AGUNETR_MODELS", str(tiny_models))
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    for part in ("AGUNETR", "libraries", "PyTorch", "device", "precision", "memory", "tiny-base", "can run"):
+        assert part in text
+
+
+def test_every_finding_that_is_not_good_says_what_would_help(tiny_models, monkeypatch):
+    monkeypatch.setenv("AGUNETR_MODELS", str(tiny_models))
+    monkeypatch.setattr(doctor, "_probe_torch", lambda: (None, "does not start (exit code -11): no message"))
+    findings = doctor.examine()
+    assert by_name(findings)["PyTorch"].state == BROKEN
+    for finding in findings:
+        assert finding.state in (GOOD, HINT, BROKEN)
+        assert bool(finding.advice) == (finding.state != GOOD), finding
+
+
+def test_a_torch_that_crashes_is_a_finding(tmp_path, monkeypatch):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("import os, sys\nsys.stderr.write('bad DLL\\n')\nos._exit(3)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (finding,) = doctor.check_torch()
+    assert finding.state == BROKEN
+    assert "exit code 3" in finding.found and "bad DLL" in finding.found
+
+
+def test_a_torch_that_hangs_is_a_finding(monkeypatch):
+    def hang(*arguments, timeout, **_):
+        raise subprocess.TimeoutExpired(arguments, timeout)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert doctor.check_torch()[0].state == BROKEN
+
+
+def report(**changes):
+    values = {
+        "torch": "2.13.0", "threads": 64, "device": "cpu", "device_reason": "No GPU.", "precision": "exact",
+        "precision_reason": "No bfloat16.", "cpu": "AVX2", "cuda_build": None, "gpus": [],
+    }  # fmt: skip
+    return {**values, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "state", "text"),
+    [
+        ({"threads": 0}, "PyTorch", HINT, "0 threads"),
+        ({"cpu": "DEFAULT"}, "CPU", HINT, "DEFAULT"),
+        ({"gpus": [{"name": "H100", "memory": 80e9, "fault": None}]}, "GPU 0", GOOD, "80 GB"),
+        ({"gpus": [{"name": "Old", "memory": 4e9, "fault": "no kernel image"}]}, "GPU 0", HINT, "no kernel image"),
+        ({}, "GPU", HINT, "CPU build"),
+        ({"cuda_build": "12.8"}, "GPU", HINT, "finds no GPU"),
+    ],
+)
+def test_what_the_probe_reports(monkeypatch, changes, name, state, text):
+    monkeypatch.setattr(doctor, "_probe_torch", lambda: (report(**changes), ""))
+    monkeypatch.setattr(shutil, "which", lambda program: "/usr/bin/nvidia-smi")
+    finding = by_name(doctor.check_torch())[name]
+    assert finding.state == state
+    assert text in finding.found
+
+
+def test_missing_libraries_are_named(monkeypatch):
+    version = importlib.metadata.version
+
+    def without(name):
+        if name in ("monai", "openvino"):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without)
+    (libraries,) = doctor.check_packages()
+    assert libraries.state == BROKEN and "pip install monai" in libraries.advice
+    assert doctor.check_openvino()[0].state == HINT
+
+
+def test_little_memory_is_a_hint(monkeypatch):
+    monkeypatch.setattr(doctor, "memory_bytes", lambda: (4e9, 1e9))
+    assert doctor.check_memory()[0].state == HINT
+
+
+def test_memory_is_plausible():
+    total, available = doctor.memory_bytes()
+    assert 0 < available <= total
+
+
+def test_no_models_means_that_segmentation_cannot_run(tmp_path, monkeypatch, capfd):
+    from agunetr.models import library
+
+    monkeypatch.setenv("AGUNETR_MODELS", str(tmp_path / "none"))
+    monkeypatch.setattr(library, "embedded_folder", lambda: tmp_path / "nothing embedded")
+    monkeypatch.setattr(doctor, "_probe_torch", lambda: (report(), ""))
+    assert main(["doctor", "--json"]) == 1
+    event = json.loads(capfd.readouterr().out)
+    assert event["event"] == "doctor" and event["able"] is False
+    assert {finding["state"] for finding in event["findings"]} <= {GOOD, HINT, BROKEN}
+
+
+def test_a_check_that_fails_does_not_stop_the_others(monkeypatch):
+    def fail():
+        raise RuntimeError("surprise")
+
+    fail.__name__ = "check_memory"
+    monkeypatch.setattr(doctor, "check_memory", fail)
+    monkeypatch.setattr(doctor, "_probe_torch", lambda: (report(), ""))
+    found = by_name(doctor.examine())
+    assert "surprise" in found["memory"].found
+    assert "AGUNETR" in found and "libraries" in found
