@@ -1,6 +1,6 @@
 # make demo [CT=path] [OUT=folder]   segment a CT with the embedded models and draw the result
 # make test                          every check: style, Slicer's API, all tests
-# make bench                         how long and how much memory the segmentation takes here
+# make bench [CT=path]               how long and how much memory the segmentation takes here
 # make lint, make lists, make clean  style alone; CMake's file lists anew; remove what was built
 #
 # Each sets up .venv first, from constraints.txt, and does nothing where that is done already.
@@ -33,7 +33,7 @@ test: lint
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 bench: $(STAMP)
-	$(PY) Testing/benchmarks/segmentation.py
+	$(PY) Testing/benchmarks/segmentation.py $(if $(CT),--ct "$$CT")
 
 lint: $(STAMP)
 	$(PY) -m ruff check .
@@ -44,7 +44,7 @@ lists: $(STAMP)
 	$(PY) Testing/project/list_packaged_files.py --write
 
 clean:
-	rm -rf $(VENV) build dist demo .pytest_cache .ruff_cache .hypothesis AGUNETRSegment/*.egg-info AGUNETRTrain/*.egg-info *.egg-info
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis AGUNETRSegment/*.egg-info AGUNETRTrain/*.egg-info *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One install for everything: the engine, training, the fast CPU engine and the tests. The stamp is younger than the two

@@ -28,9 +28,9 @@ def stageTitle(stage: str) -> str:
 def progressText(progress: Progress) -> str:
     """One line, for example ``compact-gated: Segmenting, about 40 s left``."""
     title = stageTitle(progress.stage)
-    if progress.secondsLeft is None:
+    if progress.secondsLeft is None or progress.done >= progress.total:
         return title
-    seconds = max(0, math.ceil(progress.secondsLeft))
+    seconds = max(1, math.ceil(progress.secondsLeft))
     if seconds >= 90:
         return _("{stage}, about {minutes} min left").format(stage=title, minutes=math.ceil(seconds / 60))
     return _("{stage}, about {seconds} s left").format(stage=title, seconds=seconds)

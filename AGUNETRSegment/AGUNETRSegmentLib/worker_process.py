@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import queue
 import shutil
-import signal
 import subprocess
 import threading
 from collections import deque
@@ -17,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .errors import SegmentationError
+from .process_tree import killTree, ownGroup
 from .translation import _
 
 LOG_LINES = 40
@@ -52,15 +52,10 @@ class WorkerProcess:
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        options = {}
-        if os.name == "nt":
-            options["creationflags"] = subprocess.CREATE_NO_WINDOW
-        else:
-            options["start_new_session"] = True  # a group of its own, so that the launcher's children die with it
         try:
             self._process = subprocess.Popen(
                 list(command), env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, **options)
+                stderr=subprocess.PIPE, **ownGroup())
         except OSError as error:
             raise SegmentationError(
                 "start", _("The worker process could not be started: {reason}.").format(reason=error.strerror or error),
@@ -110,15 +105,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process and everything that it started, at once."""
-        if os.name == "nt":
-            subprocess.run(["taskkill", "/F", "/T", "/PID", str(self.pid)], stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-                           creationflags=subprocess.CREATE_NO_WINDOW)
-        else:
-            try:
-                os.killpg(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        killTree(self.pid)
         try:
             self._process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:  # stuck in the kernel (a GPU driver): it dies when that call returns

@@ -141,7 +141,7 @@ def evaluate(
     progress: Callable[[str, int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Evaluation:
-    """Score predicted masks against references, SPEC section 4's measures.
+    """Score predicted masks against references with every measure of :class:`MaskComparison`.
 
     Args:
         prediction, reference: files or folders, see :mod:`agunetr.pairing`.

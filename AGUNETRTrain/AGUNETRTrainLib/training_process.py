@@ -6,13 +6,13 @@ the callbacks come on that caller's thread.
 
 from __future__ import annotations
 
-import os
 import queue
-import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+
+from AGUNETRSegmentLib.process_tree import interruptTree, killTree, ownGroup
 
 LINES_A_PUMP = 200  # a chatty child must not freeze the window
 
@@ -62,7 +62,6 @@ class TrainingProcess:
 
         :raises OSError: the program cannot be started.
         """
-        windows = os.name == "nt"
         self._process = subprocess.Popen(
             self._command,
             env=self._environment,
@@ -71,8 +70,7 @@ class TrainingProcess:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if windows else 0,
-            start_new_session=not windows,
+            **ownGroup(),
         )
         threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
 
@@ -88,7 +86,7 @@ class TrainingProcess:
             return
         if self._killAt is not None and time.monotonic() >= self._killAt:
             self._killAt = None
-            self._kill()
+            killTree(self._process.pid)
         for _line in range(LINES_A_PUMP):
             try:
                 line = self._lines.get_nowait()
@@ -107,31 +105,13 @@ class TrainingProcess:
         """
         if not self.running:
             return
-        if os.name == "nt":
-            self._kill()  # an interrupt reaches no process of another console; taskkill reaches them all
-            return
-        self._signal(signal.SIGINT)
-        self._killAt = time.monotonic() + self._graceSeconds
+        if interruptTree(self._process.pid):
+            self._killAt = time.monotonic() + self._graceSeconds
+        else:
+            killTree(self._process.pid)
 
     def stopNow(self) -> None:
         """Kills the child and its children without waiting; for an application that is closing. No callback follows."""
         if self.running:
             self._finished = True
-            self._kill()
-
-    def _kill(self) -> None:
-        if os.name == "nt":
-            subprocess.run(
-                ["taskkill", "/T", "/F", "/PID", str(self._process.pid)],
-                check=False,
-                capture_output=True,
-                creationflags=subprocess.CREATE_NO_WINDOW,
-            )
-        else:
-            self._signal(signal.SIGKILL)
-
-    def _signal(self, number: int) -> None:
-        try:
-            os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            pass  # it left in between
+            killTree(self._process.pid)

@@ -143,8 +143,9 @@ def _recipe(experiment: Experiment, stage: Stage) -> dict[str, Any]:
         "experiment": experiment.name,
         "command": f"python -m agunetr_train train {experiment.name} --data DATA --run RUN",
         "stages": " then ".join(
-            f"{part.name} ({part.variant}, {part.epochs * part.steps_per_epoch} steps, learning rate {part.learning_rate:g}"
-            f" to {part.final_learning_rate:g}, spacings {', '.join(f'{s:g}' for s in part.spacings_mm)} mm)"
+            f"{part.name} ({part.variant}, {part.epochs * part.steps_per_epoch} steps, "
+            f"learning rate {part.learning_rate:g} to {part.final_learning_rate:g}, "
+            f"spacings {', '.join(f'{spacing:g}' for spacing in part.spacings_mm)} mm)"
             for part in chain
         ),
         "steps": sum(part.epochs * part.steps_per_epoch for part in chain),

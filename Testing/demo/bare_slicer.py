@@ -13,9 +13,7 @@ MODULE_LOGICS = {
     "Volumes": "vtkSlicerVolumesLogic",
     "Segmentations": "vtkSlicerSegmentationsModuleLogic",
     "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
-    "Terminologies": "vtkSlicerTerminologiesModuleLogic",
     "Tables": "vtkSlicerTablesLogic",
-    "Colors": "vtkSlicerColorLogic",
 }
 
 
@@ -30,6 +28,7 @@ def newScene():
     colours = application.GetColorLogic()
     colours.SetMRMLScene(scene)
     colours.AddDefaultColorNodes()
+    application.SetModuleLogic("Colors", colours)  # the volumes logic asks it for a volume's default colours
     modules = types.SimpleNamespace()
     for name, className in MODULE_LOGICS.items():
         logic = getattr(slicer, className)()

@@ -92,23 +92,23 @@ def test_precisions_that_are_not_there_are_refused():
 
 
 def test_exact_and_fast_differ_by_no_more_than_bfloat16_rounding():
-    windows = torch.rand((1, 1, 32, 32, 32), generator=torch.Generator().manual_seed(1))
-    exact, nothing = TorchBackend(tiny_network(), CPU, "exact").predict(windows)
-    fast, _ = TorchBackend(tiny_network(), CPU, "fast").predict(windows)
+    windows = torch.rand((1, 1, 16, 16, 16), generator=torch.Generator().manual_seed(1))
+    exact, nothing = TorchBackend(tiny_network(window=(16, 16, 16)), CPU, "exact").predict(windows)
+    fast, _ = TorchBackend(tiny_network(window=(16, 16, 16)), CPU, "fast").predict(windows)
     assert nothing == {} and exact.dtype == torch.float32
     difference = (exact - fast.float()).abs().max()
     assert 0 < difference < 0.1 * exact.abs().max()
 
 
 def test_gate_maps_come_only_when_asked_for():
-    network = tiny_network("agunetr-v2")
+    network = tiny_network("agunetr-v2", window=(16, 16, 16))
     backend = TorchBackend(network)
-    _, maps = backend.predict(torch.zeros(2, 1, 32, 32, 32), gates=("enc2",))
-    assert list(maps) == ["enc2"] and maps["enc2"].shape == (2, 1, 32, 32, 32)
+    _, maps = backend.predict(torch.zeros(2, 1, 16, 16, 16), gates=("enc2",))
+    assert list(maps) == ["enc2"] and maps["enc2"].shape == (2, 1, 16, 16, 16)
     with pytest.raises(RuntimeError):
         network.gate_maps()
     with pytest.raises(ModelError, match="enc4.*enc1, enc2"):
-        backend.predict(torch.zeros(1, 1, 32, 32, 32), gates=("enc4",))
+        backend.predict(torch.zeros(1, 1, 16, 16, 16), gates=("enc4",))
 
 
 def test_exact_switches_tf32_off_only_while_it_runs(monkeypatch):
@@ -127,7 +127,7 @@ def test_exact_switches_tf32_off_only_while_it_runs(monkeypatch):
 
 @pytest.mark.parametrize(
     "error",
-    [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("Failed to allocate memory for image.")],
+    [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("Failed to allocate memory.")],
 )
 def test_lack_of_memory_names_a_remedy(error):
     with pytest.raises(MemoryExhausted, match="compact model"), memory_guard(CPU):

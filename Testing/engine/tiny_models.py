@@ -28,7 +28,7 @@ def tiny_network(variant: str = "agunetr-v2", seed: int = 0, **changes: Any) -> 
 def save_tiny(
     parent: Path, name: str = "tiny", variant: str = "agunetr-v2", seed: int = 0, **changes: Any
 ) -> ModelBundle:
-    """``parent/name`` as a model folder; ``changes`` go to :func:`save_bundle`."""
+    """``parent/name`` as a model folder; ``changes`` go to :func:`save_bundle`, ``network`` among them."""
     arguments: dict[str, Any] = dict(
         title=f"Tiny {variant}",
         spacing_mm=(4.0, 4.0, 4.0),
@@ -39,5 +39,5 @@ def save_tiny(
         recipe={"steps": 0},
         limits=["Knows nothing."],
     )
-    network = tiny_network(variant, seed)
+    network = changes.pop("network", None) or tiny_network(variant, seed)
     return save_bundle(parent / name, network, name=name, **{**arguments, **changes})

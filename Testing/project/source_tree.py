@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# What other programs leave in the tree; hidden folders are skipped too.
-SKIPPED = {"__pycache__", "build", "dist", "out", "runs", "venv"}
+# What programs leave in the tree; hidden folders are skipped too.
+SKIPPED_ANYWHERE = {"__pycache__"}
+SKIPPED_AT_THE_TOP = {"build", "demo", "dist", "out", "runs", "venv"}
 BINARY = {".png", ".jpg", ".gz", ".nrrd", ".mha", ".mrb", ".zip", ".dcm", ".pt", ".safetensors", ".pyc"}
 KEPT_HIDDEN = {".ci"}
 
@@ -17,13 +18,14 @@ KEPT_HIDDEN = {".ci"}
 def project_files(below: Path = ROOT) -> Iterator[Path]:
     """Every file of the project below a folder, in order."""
     for folder, folders, names in os.walk(below):
-        folders[:] = sorted(name for name in folders if not _skipped(name))
+        folders[:] = sorted(name for name in folders if not _skipped(Path(folder, name)))
         yield from (Path(folder, name) for name in sorted(names))
 
 
-def _skipped(folder: str) -> bool:
-    hidden = folder.startswith(".") and folder not in KEPT_HIDDEN
-    return hidden or folder in SKIPPED or folder.endswith(".egg-info")
+def _skipped(folder: Path) -> bool:
+    hidden = folder.name.startswith(".") and folder.name not in KEPT_HIDDEN
+    left_over = folder.name in SKIPPED_ANYWHERE or folder.name.endswith(".egg-info")
+    return hidden or left_over or (folder.parent == ROOT and folder.name in SKIPPED_AT_THE_TOP)
 
 
 def text_files() -> Iterator[Path]:

@@ -50,7 +50,7 @@ def body_box(volume: Volume, above: float, margin_mm: float = MARGIN_MM) -> Box:
 
 
 def foreground_box(array: np.ndarray, above: float) -> Box | None:
-    """The tight index box (i, j, k) of the values of ``array`` (z, y, x) greater than ``above``; None if there are none."""
+    """The index box (i, j, k) of the values of ``array`` (z, y, x) greater than ``above``; None if there is none."""
     # Three one-dimensional projections need a boolean of one slice at a time, not one of the whole volume.
     in_k = np.zeros(array.shape[0], bool)
     plane = np.zeros(array.shape[1:], bool)

@@ -1,7 +1,7 @@
 """Is this volume one that can be segmented, and is there something to warn of?
 
-What cannot be segmented is refused with one sentence; what can, but may come out wrong, is noticed. Two tables hold the
-limits: ``REFUSED`` ones follow from what the engine can compute, the noticed ones from what the models have seen.
+What cannot be segmented is refused with one sentence; what can, but may come out wrong, is noticed. The limits of
+what is refused follow from what the engine can compute, those of what is noticed from what the models have seen.
 """
 
 from __future__ import annotations
@@ -41,20 +41,16 @@ def check_volume(volume: Volume) -> list[Notice]:
     notices = []
     reason = why_not_hounsfield(volume.array)
     if reason:
-        notices.append(Notice("not-hu", f"The values do not look like Hounsfield units: {reason} The result may be wrong."))
+        message = f"The values do not look like Hounsfield units: {reason} The result may be wrong."
+        notices.append(Notice("not-hu", message))
     slices = min(volume.size)
     if slices < FEWEST_SLICES:
-        notices.append(
-            Notice("few-slices", f"The scan has only {slices} slices; with fewer than {FEWEST_SLICES} the result may be wrong.")
-        )
+        message = f"The scan has only {slices} slices; with fewer than {FEWEST_SLICES} the result may be wrong."
+        notices.append(Notice("few-slices", message))
     thickest = max(volume.spacing_mm)
     if thickest > THICKEST_SLICES_MM + 1e-3:
-        notices.append(
-            Notice(
-                "thick-slices",
-                f"The slices are {thickest:.1f} mm apart; beyond {THICKEST_SLICES_MM:.0f} mm the result may be wrong.",
-            )
-        )
+        message = f"The slices are {thickest:.1f} mm apart; beyond {THICKEST_SLICES_MM:.0f} mm the result may be wrong."
+        notices.append(Notice("thick-slices", message))
     return notices
 
 
@@ -106,6 +102,19 @@ def check_directions(directions: np.ndarray) -> None:
         )
 
 
+def infinite_voxels() -> InputError:
+    """The refusal of an image with infinite voxels."""
+    return InputError("The image holds voxels that are infinite.", "Export the CT again.")
+
+
+def too_many_nan(share: float) -> InputError:
+    """The refusal of an image of which this share of the voxels are NaN."""
+    return InputError(
+        f"{100 * share:.1f} % of the voxels are not a number (NaN); at most {100 * MOST_NAN_SHARE:g} % may be.",
+        "Export the CT again.",
+    )
+
+
 def replace_nan(volume: Volume) -> tuple[Volume, list[Notice]]:
     """Voxels that are not a number become air, if they are few.
 
@@ -122,10 +131,7 @@ def replace_nan(volume: Volume) -> tuple[Volume, list[Notice]]:
         return volume, []
     share = missing / volume.array.size
     if share > MOST_NAN_SHARE:
-        raise InputError(
-            f"{100 * share:.1f} % of the voxels are not a number (NaN); at most {100 * MOST_NAN_SHARE:g} % are accepted.",
-            "Export the CT again.",
-        )
+        raise too_many_nan(share)
     # An image that is not in HU has no -1000; its darkest value is its air.
     air = max(float(np.nanmin(volume.array)), AIR_HU)
     filled = np.nan_to_num(volume.array, nan=air, posinf=np.inf, neginf=-np.inf)
@@ -161,8 +167,8 @@ def why_not_hounsfield(array: np.ndarray) -> str:
 def _check_values(array: np.ndarray) -> None:
     lowest, highest = array.min(), array.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
-        # min and max are NaN as soon as one voxel is.
-        what = "not a number (NaN)" if np.isnan(lowest) or np.isnan(highest) else "infinite"
-        raise InputError(f"The image holds voxels that are {what}.", "Export the CT again.")
+        if np.isnan(lowest):  # numpy's minimum is NaN as soon as one voxel is
+            raise InputError("The image holds voxels that are not a number (NaN).", "Export the CT again.")
+        raise infinite_voxels()
     if lowest == highest:
         raise InputError(f"All voxels have the same value, {lowest}: the image is empty.", "Give the CT itself.")

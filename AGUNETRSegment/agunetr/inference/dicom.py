@@ -80,7 +80,7 @@ def _choose(folder: Path, found: Sequence[DicomSeries], uid: str | None) -> tupl
         return named[0], []
     scans = [series for series in usable if series.modality == "CT"]
     if not scans:
-        raise InputError(f"{folder} holds no CT series, but {listed}.", "Name a series by its UID to use it all the same.")
+        raise InputError(f"{folder} holds no CT series, but {listed}.", "To use one all the same, name it by its UID.")
     chosen = max(scans, key=lambda series: series.frames)
     if len(scans) == 1:
         return chosen, []
@@ -173,14 +173,14 @@ def _slice_values(path: Path) -> np.ndarray:
     try:
         return np.squeeze(sitk.GetArrayFromImage(_reader(path).Execute()), axis=0)
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"The DICOM file {path} is incomplete or damaged.", "Copy or export the series again.") from error
+        raise InputError(f"The DICOM file {path} is incomplete or damaged.", "Export the series again.") from error
 
 
 def _read_multi_frame(path: Path) -> Volume:
     try:
         image = _reader(path).Execute()
     except RuntimeError as error:
-        raise InputError(f"The DICOM file {path} is incomplete or damaged.", "Copy or export it again.") from error
+        raise InputError(f"The DICOM file {path} is incomplete or damaged.", "Export it again.") from error
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{path} holds several values a voxel (a colour image).", "Give the CT itself.")
     return Volume.from_sitk(image)

@@ -22,6 +22,7 @@ _MODALITY, _IMAGE_TYPE = "0008|0060", "0008|0008"
 _SERIES_UID, _SERIES_DESCRIPTION, _SERIES_NUMBER = "0020|000e", "0008|103e", "0020|0011"
 _POSITION, _ORIENTATION = "0020|0032", "0020|0037"
 _PIXEL_SPACING = "0028|0030"
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def find_series(folder: Path) -> tuple[list[DicomSeries], list[Path]]:
     """All series in a folder and its subfolders, and the DICOM files without a readable image.
 
     Raises:
-        InputError: the folder holds more than 50,000 files.
+        InputError: the folder holds more than 50,000 files, or a damaged image.
     """
     found: dict[str, DicomSeries] = {}
     without_image = []
@@ -102,8 +103,10 @@ def find_series(folder: Path) -> tuple[list[DicomSeries], list[Path]]:
             continue
         try:
             series, item = _read_header(path)
-        except RuntimeError:  # a report, a plan, a header that breaks off
-            without_image.append(path)
+        except RuntimeError as error:
+            if _PIXEL_DATA in path.read_bytes():
+                raise InputError(f"The DICOM file {path} is incomplete or damaged.", "Export the series again.") from error
+            without_image.append(path)  # a report, a plan
             continue
         found.setdefault(series.uid, series).slices.append(item)
     return list(found.values()), without_image

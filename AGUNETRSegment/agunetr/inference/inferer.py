@@ -160,7 +160,8 @@ class WindowInferer:
             raise ValueError(f"predict must return (B, C, R, A, S) with B, R, A, S = {expected}, not {logits.shape}.")
         logits = logits.detach().float()
         difference = logits[:, 1:] - logits[:, :1] if logits.shape[1] > 1 else logits
-        if not bool(difference.isfinite().all()):
+        # A sum is not finite where any term is not, and needs no second tensor.
+        if not bool(difference.sum().isfinite()):
             raise ModelError(
                 "The network gave values that are not finite numbers.",
                 "Run it again with the precision 'exact'; if that does not help, the model is damaged.",
@@ -209,10 +210,8 @@ class _Blend:
         return logits, {name: gate_map[0] for name, gate_map in maps.items()}
 
     def _add(self, total: torch.Tensor, corners: list[Shape], values: torch.Tensor) -> None:
-        # Weighted where the network ran, then moved: on a GPU the CPU only adds.
-        weighted = (values * self._weights.to(values.device)).cpu()
-        for corner, window_values in zip(corners, weighted, strict=True):
-            self._region(total, corner).add_(window_values)
+        for corner, window_values in zip(corners, values.cpu(), strict=True):
+            self._region(total, corner).addcmul_(window_values, self._weights)
 
     def _region(self, total: torch.Tensor, corner: Shape) -> torch.Tensor:
         for axis, (start, edge) in enumerate(zip(corner, self._window, strict=True), start=1):
@@ -225,8 +224,11 @@ class _Blend:
         row = torch.zeros((depth, *self._shape[1:]))
         for column, layer in itertools.product(columns, layers):
             row[:, column : column + width, layer : layer + height] += self._weights
+        weight = torch.empty_like(row[0])
         for plane in range(self._shape[0]):
-            covering = [plane - start for start in rows if start <= plane < start + depth]
-            weight = row[covering].sum(dim=0)
+            weight.zero_()
+            for start in rows:
+                if start <= plane < start + depth:
+                    weight += row[plane - start]
             for total in totals:
                 total[:, plane] /= weight

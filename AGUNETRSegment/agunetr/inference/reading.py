@@ -15,7 +15,8 @@ import SimpleITK as sitk
 from agunetr.errors import InputError, Notice
 from agunetr.inference.checks import check_directions, check_spacing, check_volume, replace_nan
 from agunetr.inference.dicom import is_dicom_file, read_dicom_file, read_dicom_folder
-from agunetr.inference.file_integrity import damaged, examine_file
+from agunetr.inference.file_integrity import examine_file
+from agunetr.inference.unpacking import damaged
 from agunetr.inference.volume import Volume
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -45,9 +46,8 @@ def read_volume(path: Path | str, series: str | None = None) -> tuple[Volume, li
         volume, notices = read_dicom_file(path)
     else:
         if series is not None:
-            raise InputError(f"{path} is one file and has no DICOM series.", "Give the folder, or leave the series out.")
-        image, notices = _read_image(path)
-        volume = Volume.from_sitk(image)
+            raise InputError(f"{path} is one file and has no DICOM series.", "Give its folder, or name no series.")
+        volume, notices = _read_image(path)
     volume, nan_notices = replace_nan(volume)
     volume = volume.with_array(narrowed(volume.array))
     return volume, [*notices, *nan_notices, *check_volume(volume)]
@@ -66,8 +66,7 @@ def read_mask(path: Path | str) -> Volume:
     _check_exists(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder.", "Give the mask as one file, NIfTI, NRRD or MetaImage.")
-    image, _ = _read_image(path)
-    volume = Volume.from_sitk(image)
+    volume, _ = _read_image(path)
     array = volume.array
     if not np.issubdtype(array.dtype, np.integer) and not np.array_equal(array, np.rint(array)):
         raise InputError(f"{path} is no mask: its values are not whole numbers.", "Give a label map, 0 for background.")
@@ -95,11 +94,11 @@ def _check_exists(path: Path) -> None:
         raise InputError(f"{path} is an empty file.", "Copy or export it again.")
 
 
-def _read_image(path: Path) -> tuple[sitk.Image, list[Notice]]:
-    """A three-dimensional image of one number a voxel, and what its header leaves open."""
+def _read_image(path: Path) -> tuple[Volume, list[Notice]]:
+    """The voxels as they are in the file, of any number type, and what its header leaves open."""
     if not path.name.lower().endswith(ENDINGS):
         raise InputError(f"{path} is in no format that is read here.", f"Give {_FORMATS}.")
-    notices = examine_file(path)
+    notices, nan = examine_file(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -110,9 +109,12 @@ def _read_image(path: Path) -> tuple[sitk.Image, list[Notice]]:
     check_spacing(reader.GetSpacing())
     check_directions(np.reshape(reader.GetDirection(), (3, 3)))  # right angles are the same in LPS+ and RAS+
     try:
-        return reader.Execute(), notices
+        volume = Volume.from_sitk(reader.Execute())
     except RuntimeError as error:
         raise damaged(path) from error
+    if nan.size:
+        volume.array.reshape(-1)[nan] = np.nan
+    return volume, notices
 
 
 def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:

@@ -210,6 +210,14 @@ def _whole_indices(indices: np.ndarray, size: Sequence[int], margin: int) -> Box
     return spans[0], spans[1], spans[2]
 
 
+def _without_dust(matrix: np.ndarray) -> np.ndarray:
+    """``matrix`` with components that are nothing but rounding set to 0.
+
+    ITK inverts directions by a singular value decomposition that fails, without an error, where a square underflows.
+    """
+    return np.where(np.abs(matrix) < 1e-12, 0.0, matrix)
+
+
 def _resample(
     source: Volume,
     size: Sequence[int],
@@ -222,8 +230,8 @@ def _resample(
     array = source.array
     if array.dtype not in _RESAMPLED_AS_THEY_ARE and interpolator == sitk.sitkLinear:
         array = array.astype(np.float32)
-    image = Volume(np.ascontiguousarray(array), source.ijk_to_ras).to_sitk()
-    lps = LPS_TO_RAS @ matrix
+    image = Volume(np.ascontiguousarray(array), _without_dust(source.ijk_to_ras)).to_sitk()
+    lps = LPS_TO_RAS @ _without_dust(matrix)
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     resampler = sitk.ResampleImageFilter()
     resampler.SetSize([int(voxels) for voxels in size])

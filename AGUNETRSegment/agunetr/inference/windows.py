@@ -29,7 +29,8 @@ def padding(shape: Sequence[int], window: Sequence[int]) -> tuple[tuple[int, int
 
     The padding is as even as possible, the odd voxel comes after; axes that are long enough get (0, 0).
     """
-    _check_edges(shape, window)
+    _check_edges("shape", shape)
+    _check_edges("window", window)
     missing = [max(edge - size, 0) for size, edge in zip(shape, window, strict=True)]
     return tuple((n // 2, n - n // 2) for n in missing)
 
@@ -58,7 +59,8 @@ def lattice(shape: Sequence[int], window: Sequence[int], overlap: float) -> tupl
 
     The windows are all combinations of the three lists: their lattice is a product, which the blending relies on.
     """
-    _check_edges(shape, window)
+    _check_edges("shape", shape)
+    _check_edges("window", window)
     first, second, third = (
         window_starts(max(size, edge), edge, overlap) for size, edge in zip(shape, window, strict=True)
     )
@@ -92,7 +94,7 @@ def gaussian_weights(window: Sequence[int]) -> np.ndarray:
     Returns:
         (R, A, S) float32, a product of three Gaussians with sigma = edge / 8, nowhere under 0.001.
     """
-    _check_edges(window, window)
+    _check_edges("window", window)
     weights = np.ones((1, 1, 1))
     for axis, edge in enumerate(window):
         offset = np.arange(edge) - (edge - 1) / 2
@@ -101,7 +103,6 @@ def gaussian_weights(window: Sequence[int]) -> np.ndarray:
     return np.maximum(weights, max(weights.min(), SMALLEST_WEIGHT)).astype(np.float32)
 
 
-def _check_edges(shape: Sequence[int], window: Sequence[int]) -> None:
-    for name, edges in (("shape", shape), ("window", window)):
-        if len(edges) != 3 or min(edges) < 1:
-            raise ValueError(f"{name} must be three positive numbers of voxels, not {tuple(edges)}.")
+def _check_edges(name: str, edges: Sequence[int]) -> None:
+    if len(edges) != 3 or min(edges) < 1:
+        raise ValueError(f"{name} must be three positive numbers of voxels, not {tuple(edges)}.")

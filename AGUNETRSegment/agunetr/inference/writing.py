@@ -26,6 +26,7 @@ from agunetr.inference.volume import Volume
 VOLUME_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 SEGMENTATION_ENDING = ".seg.nrrd"
 LEAST_FREE_BYTES = 64 << 20
+_DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 SPLEEN_NAME = "spleen"
 SPLEEN_COLOUR = (157, 108, 162)
@@ -203,7 +204,7 @@ def _refuse_existing(path: Path, overwrite: bool) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in _DISK_FULL:
         return OutputError(f"The disk of {path} is full.", "Free some space, or choose a folder on another disk.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"{path} cannot be written: the folder is read-only.", "Choose another folder.")

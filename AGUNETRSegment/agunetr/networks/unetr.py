@@ -23,7 +23,8 @@ class GatedUNETR(UNETR):
     """UNETR whose skips pass through the gates of its configuration.
 
     Without gates it computes exactly what MONAI's UNETR computes. The gating signal of a skip is the decoder feature
-    one level below it: ``dec1`` for ``enc1``, ``dec2`` for ``enc2``, ``dec3`` for ``enc3``, the ViT's output for ``enc4``.
+    one level below it: ``dec1`` for ``enc1``, ``dec2`` for ``enc2``, ``dec3`` for ``enc3`` and the ViT's output for
+    ``enc4``.
 
     Args:
         config: the variant, its sizes and its gates.

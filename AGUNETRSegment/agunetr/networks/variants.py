@@ -8,7 +8,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agunetr.networks.unetr import GatedUNETR
 
 VARIANT_GATES: dict[str, tuple[tuple[str, ...], str]] = {
     "unetr": ((), "improved"),
@@ -145,8 +148,9 @@ def network_config(variant: str, size: str = "full", **changes: Any) -> NetworkC
         raise ValueError(f"{', '.join(unknown)} is no argument of a network.") from error
 
 
-def build_network(config: NetworkConfig):
-    """A freshly initialised network; seed torch first to repeat it. Returns a :class:`~agunetr.networks.unetr.GatedUNETR`."""
+def build_network(config: NetworkConfig) -> GatedUNETR:
+    """A freshly initialised network; seed torch first to repeat it."""
+    # torch is imported late, so that listing models and checking configurations costs nothing.
     from agunetr.networks.unetr import GatedUNETR
 
     return GatedUNETR(config)

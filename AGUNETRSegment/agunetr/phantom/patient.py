@@ -12,8 +12,8 @@ import numpy as np
 
 CONTRASTS = ("none", "arterial", "portal", "late")
 
-# Mean HU by contrast phase, in the order of CONTRASTS; each patient varies them by a few per cent. Rounded from
-# what radiology textbooks give for 120 kV.
+# Mean HU by contrast phase, in the order of CONTRASTS; each patient varies them by a few per cent. Typical
+# values at 120 kV, rounded.
 _HU = {
     "spleen": (48, 125, 118, 90),
     "liver": (56, 72, 108, 88),
