@@ -39,3 +39,20 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real CTs are not there ({folder}); the phantom's tests cover the same code")
     return folder
+
+
+_REPORT_LINES: list[str] = []
+
+
+@pytest.fixture
+def report_line():
+    """Call it with a line that belongs into the summary of the test run, for example a measured Dice."""
+    return _REPORT_LINES.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what the tests measured."""
+    if _REPORT_LINES:
+        terminalreporter.section("measured")
+        for line in _REPORT_LINES:
+            terminalreporter.write_line(line)

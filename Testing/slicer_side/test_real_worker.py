@@ -30,7 +30,7 @@ for name, variant in (("tiny-base", "unetr"), ("tiny-gated", "agunetr-v2")):
     torch.manual_seed(5)
     network = build_network(NetworkConfig(variant=variant, window=(32, 32, 32), feature_size=4, hidden_size=24,
                                           mlp_dim=48, heads=2, layers=4))
-    save_bundle(f"{sys.argv[1]}/{name}", network, name=name, title=f"Untrained {variant}", spacing_mm=(4.0, 4.0, 4.0),
+    save_bundle(f"{sys.argv[1]}/{name}", network, name=name, title=f"Untrained {variant}", spacing_mm=(6.0, 6.0, 6.0),
                 intensity_range=(-175.0, 250.0))
 """
 

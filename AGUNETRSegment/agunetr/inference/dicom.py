@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from agunetr.errors import InputError, Notice
 from agunetr.inference.checks import check_directions, check_spacing
 from agunetr.inference.dicom_series import DicomSeries, DicomSlice, find_series, is_dicom_file
+from agunetr.inference.unpacking import damaged
 from agunetr.inference.volume import LPS_TO_RAS, Volume
 
 GAP_TOLERANCE = 0.1
@@ -173,14 +174,14 @@ def _slice_values(path: Path) -> np.ndarray:
     try:
         return np.squeeze(sitk.GetArrayFromImage(_reader(path).Execute()), axis=0)
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"The DICOM file {path} is incomplete or damaged.", "Export the series again.") from error
+        raise damaged(path) from error
 
 
 def _read_multi_frame(path: Path) -> Volume:
     try:
         image = _reader(path).Execute()
     except RuntimeError as error:
-        raise InputError(f"The DICOM file {path} is incomplete or damaged.", "Export it again.") from error
+        raise damaged(path) from error
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{path} holds several values a voxel (a colour image).", "Give the CT itself.")
     return Volume.from_sitk(image)

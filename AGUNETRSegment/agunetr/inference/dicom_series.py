@@ -15,6 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from agunetr.errors import InputError
+from agunetr.inference.unpacking import damaged
 
 MOST_FILES = 50_000
 
@@ -105,7 +106,7 @@ def find_series(folder: Path) -> tuple[list[DicomSeries], list[Path]]:
             series, item = _read_header(path)
         except RuntimeError as error:
             if _PIXEL_DATA in path.read_bytes():
-                raise InputError(f"The DICOM file {path} is incomplete or damaged.", "Export the series again.") from error
+                raise damaged(path) from error
             without_image.append(path)  # a report, a plan
             continue
         found.setdefault(series.uid, series).slices.append(item)

@@ -1,0 +1,76 @@
+"""The README's commands work as they stand there, one after the other, in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+RUNNABLE = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines()]
+# What the other blocks hold, and what checks it instead.
+ELSEWHERE = {
+    "make demo": "tested below, with the phantom in place of the reader's CT",
+    "pip install .": "make's own set-up installs this way, and the package's build is tested in test_packaging.py",
+    "python -m agunetr_train": "Testing/engine/test_training.py, with small networks",
+}
+
+
+def run(command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, timeout=400, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def after_the_commands(tmp_path_factory) -> tuple[Path, dict[str, str]]:
+    """Run every runnable command in order; gives the folder and what each printed."""
+    folder = tmp_path_factory.mktemp("reader")
+    printed = {}
+    for line in RUNNABLE:
+        program, *arguments = shlex.split(line)
+        assert program == "agunetr", f"{line!r}: only agunetr commands can stand in a bash block"
+        done = run([sys.executable, "-m", "agunetr", *arguments], folder, AGUNETR_MODELS=str(folder / "models"))
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        printed[line] = done.stdout
+    return folder, printed
+
+
+def test_every_command_of_the_readme_runs(after_the_commands):
+    folder, printed = after_the_commands
+    assert len(printed) >= 6
+    found = {file.name for file in (folder / "result").iterdir()}
+    promised = re.findall(r"`(compact-[\w-]+\.nii\.gz|result\.json)`", README)
+    assert set(promised) <= found
+    assert (folder / "scores.csv").is_file()
+    assert any("compact-base" in text and "compact-gated" in text for text in printed.values())
+
+
+def test_make_demo_writes_what_it_promises(after_the_commands, tmp_path):
+    folder, _ = after_the_commands
+    done = run(
+        [sys.executable, str(ROOT / "Testing/demo/demo.py"), "--ct", "phantom/ct.nii.gz", "--output", str(tmp_path)], folder
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = {file.name for file in (tmp_path / "ct").iterdir()}
+    assert {"overview.png", "scene.mrb", "compact-base.seg.nrrd", "compact-gated.seg.nrrd", "result.json"} <= written
+
+
+def test_every_other_command_is_checked_somewhere():
+    for language, block in BLOCKS:
+        if language == "":
+            for line in block.splitlines():
+                assert any(line.startswith(start) for start in ELSEWHERE), f"nothing checks {line!r}"
+
+
+def test_every_file_that_the_readme_points_to_exists():
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    missing = [link for link in links if not (ROOT / link).exists()]
+    assert not missing
