@@ -7,12 +7,16 @@ The scores are those of the finished model on the input's own grid, made by the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from agunetr.errors import InputError, OutputError
+from agunetr.inference.resampling import crop, nearest_ras_axes
 from agunetr.inference.segmenter import Segmenter, SegmentOptions
+from agunetr.inference.volume import Volume
 from agunetr.measures import compare_masks
 from agunetr.models.bundle import ModelBundle, save_bundle, update_bundle
 from agunetr.networks.checkpoints import load_weights
@@ -24,6 +28,10 @@ from agunetr_train.run_folder import RunFolder
 from agunetr_train.trainer import stage_weights
 
 log = logging.getLogger(__name__)
+
+SPLEEN_FREE_GAP_MM = 30.0
+SPLEEN_FREE_LENGTH_MM = 100.0
+"""Parts of kept-out scans that start this far from the spleen and are this long show whether a spleen is invented."""
 
 SCORE_NOTE = (
     "A Dice is agreement with the reference masks named under the training data, not accuracy. Validation cases were "
@@ -90,7 +98,7 @@ def score(bundle: ModelBundle, cases: Sequence[tuple[str, Case]]) -> dict[str, A
         cases: pairs of the part (``validation``, ``test``) and the case.
     """
     segmenter = Segmenter(SegmentOptions(precision="exact"))
-    rows = []
+    rows, without_spleen = [], []
     for part, case in cases:
         image, label = read_case(case)
         found = segmenter.segment(image, bundle)
@@ -108,13 +116,43 @@ def score(bundle: ModelBundle, cases: Sequence[tuple[str, Case]]) -> dict[str, A
             }
         )
         log.info("%s: %s", bundle.name, rows[-1])
+        for place, part_of_scan in spleen_free_parts(image, label):
+            mask = segmenter.segment(part_of_scan, bundle).mask
+            found_ml = round(int(mask.sum()) * part_of_scan.voxel_ml, 1)
+            without_spleen.append({"case": case.name, "part": place, "found_ml": found_ml})
+            log.info("%s: without spleen: %s", bundle.name, without_spleen[-1])
     if not rows:
         return {}
     scores = {"cases": rows, "mean_dice": round(sum(row["dice"] for row in rows) / len(rows), 4), "note": SCORE_NOTE}
     whole = [row["dice"] for row in rows if row.get("contrast") and row.get("whole_spleen")]
     if whole:
         scores["mean_dice_contrast_whole_spleen"] = round(sum(whole) / len(whole), 4)
+    if without_spleen:
+        scores["parts_of_scans_without_spleen"] = without_spleen
     return scores
+
+
+def spleen_free_parts(image: Volume, label: Volume) -> Iterator[tuple[str, Volume]]:
+    """What of a scan lies clearly above and clearly below the spleen, if it is long enough to be a scan of its own.
+
+    Yields:
+        ``"above"`` or ``"below"`` and that part of ``image``.
+    """
+    axes, flips = nearest_ras_axes(image)
+    axis = axes[2]
+    spacing = image.spacing_mm[axis]
+    beside = tuple(number for number in range(3) if number != 2 - axis)
+    slices = np.flatnonzero(label.array.any(axis=beside))
+    gap, shortest = round(SPLEEN_FREE_GAP_MM / spacing), round(SPLEEN_FREE_LENGTH_MM / spacing)
+    spans = {"below": (0, slices[0] - gap), "above": (slices[-1] + 1 + gap, image.size[axis])}
+    if flips[2]:
+        spans = {"above": spans["below"], "below": spans["above"]}
+    for place, (first, stop) in spans.items():
+        if stop - first >= shortest:
+            box = [(0, voxels) for voxels in image.size]
+            box[axis] = (int(first), int(stop))
+            part = crop(image, tuple(box))
+            yield place, Volume(np.ascontiguousarray(part.array), part.ijk_to_ras)
 
 
 def _shown(case: Case) -> dict[str, Any]:

@@ -65,9 +65,7 @@ def load_masks(folder: Path, entries: Sequence[dict[str, Any]], ct: Volume) -> d
     """The masks of ``result.json``'s models on the scan's grid, in its order."""
     from agunetr.inference.reading import read_mask
 
-    return {
-        entry["name"]: ct.with_array(resample_mask(read_mask(folder / entry["mask"]), ct)) for entry in entries
-    }
+    return {entry["name"]: ct.with_array(resample_mask(read_mask(folder / entry["mask"]), ct)) for entry in entries}
 
 
 def _others(ct: Volume) -> list[int]:

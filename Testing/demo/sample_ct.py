@@ -39,7 +39,8 @@ def sample_ct(folder: Path, url: str = SAMPLE_URL, sha256: str = SAMPLE_SHA256) 
     except (OSError, RuntimeError) as error:
         reason = str(getattr(error, "reason", None) or error).rstrip(".")
         return _phantom_ct(folder), (
-            f"The sample CT cannot be downloaded ({reason}), so a phantom takes its place: an imagined abdomen, no patient."
+            f"The sample CT cannot be downloaded ({reason}), so a phantom takes its place: "
+            "an imagined abdomen, no patient."
         )
     except HashCheckError:
         return _phantom_ct(folder), (

@@ -96,7 +96,8 @@ def _tellApart(segmentationNodes: list) -> None:
         display.SetVisibility3D(True)
         display.SetOpacity3D(1.0 if number == 0 else 0.5)
         display.SetPreferredDisplayRepresentationName3D(
-            slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName())
+            slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+        )
 
 
 def _arrangeViews(scene, volumeNode, segmentationNode) -> None:
@@ -107,7 +108,8 @@ def _arrangeViews(scene, volumeNode, segmentationNode) -> None:
     bounds = [0.0] * 6
     volumeNode.GetRASBounds(bounds)
     if segmentationNode is not None and segmentationNode.GetSegmentation().ContainsRepresentation(
-            slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()):
+        slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    ):
         segmentationNode.GetRASBounds(bounds)
     centre = [(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)]
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
@@ -160,9 +162,11 @@ def main() -> None:
     arguments = parser.parse_args()
     writeScene(arguments.ct, arguments.results, arguments.scene)
     scene = readScene(arguments.scene)
-    print(f"{arguments.scene}: {scene.GetNumberOfNodesByClass('vtkMRMLSegmentationNode')} segmentations, "
-          f"{scene.GetNumberOfNodesByClass('vtkMRMLScalarVolumeNode')} volumes, "
-          f"{scene.GetNumberOfNodesByClass('vtkMRMLTableNode')} table")
+    print(
+        f"{arguments.scene}: {scene.GetNumberOfNodesByClass('vtkMRMLSegmentationNode')} segmentations, "
+        f"{scene.GetNumberOfNodesByClass('vtkMRMLScalarVolumeNode')} volumes, "
+        f"{scene.GetNumberOfNodesByClass('vtkMRMLTableNode')} table"
+    )
 
 
 if __name__ == "__main__":

@@ -18,13 +18,20 @@ from agunetr_train.__main__ import main
 from agunetr_train.augmentation import training_transforms
 from agunetr_train.datasets import find_cases, pick_cases
 from agunetr_train.experiment import Augmentation, load_experiment, shipped_experiments
+from agunetr_train.export import spleen_free_parts
 from agunetr_train.preparation import cached_case, load_prepared, read_case
 from agunetr_train.run_folder import RunFolder
 from agunetr_train.trainer import stage_weights
 
 TINY_NETWORK = {
-    "size": "compact", "window": [32, 32, 32], "feature_size": 4, "hidden_size": 24, "mlp_dim": 48, "heads": 2, "layers": 4
-}  # fmt: skip
+    "size": "compact",
+    "window": [32, 32, 32],
+    "feature_size": 4,
+    "hidden_size": 24,
+    "mlp_dim": 48,
+    "heads": 2,
+    "layers": 4,
+}
 STAGE = {"spacings_mm": [8.0], "epochs": 2, "steps_per_epoch": 2, "warm_up_steps": 1, "validate_every": 1}
 
 
@@ -147,6 +154,20 @@ def test_an_unfinished_stage_is_not_exported(data, tmp_path, capsys):
     command = ["export", str(tmp_path / "run"), "--data", str(data), "--stage", "gated", "--name", "x"]
     assert main([*command, "--output", str(tmp_path / "models")]) == 3
     assert "not finished" in capsys.readouterr().err
+
+
+def test_parts_without_spleen_keep_their_place_in_the_patient():
+    array = np.zeros((60, 4, 4), np.int16)
+    array[:, 0, 0] = np.arange(60)
+    label = np.zeros_like(array)
+    label[30:35] = 1
+    flipped = np.diag([4.0, 4.0, -5.0, 1.0])
+    parts = dict(spleen_free_parts(Volume(array, flipped), Volume(label, flipped)))
+    assert {place: part.array[:, 0, 0].tolist() for place, part in parts.items()} == {"above": [*range(24)]}
+    upright = np.diag([4.0, 4.0, 5.0, 1.0])
+    parts = dict(spleen_free_parts(Volume(array[::-1], upright), Volume(label[::-1], upright)))
+    assert parts["above"].array[:, 0, 0].tolist() == [*range(23, -1, -1)]
+    assert parts["above"].ras_of(np.array([0, 0, 0]))[2] == 36 * 5.0
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ def test_every_command_of_the_readme_runs(after_the_commands):
 def test_make_demo_writes_what_it_promises(after_the_commands, tmp_path):
     folder, _ = after_the_commands
     done = run(
-        [sys.executable, str(ROOT / "Testing/demo/demo.py"), "--ct", "phantom/ct.nii.gz", "--output", str(tmp_path)], folder
+        [sys.executable, str(ROOT / "Testing/demo/demo.py"), "--ct", "phantom/ct.nii.gz", "--output", str(tmp_path)],
+        folder,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     written = {file.name for file in (tmp_path / "ct").iterdir()}
