@@ -16,7 +16,8 @@ sys.path[:0] = [folder for folder in ENGINE_FOLDERS if folder not in sys.path]
 os.environ["PYTHONPATH"] = os.pathsep.join([*ENGINE_FOLDERS, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 # Before torch and ITK are imported: the tests' tensors are tiny, and more threads only wait for each other.
-THREADS = os.environ.get("AGUNETR_TEST_THREADS", str(min(2, os.cpu_count() or 1)))
+# One thread for each process of a parallel run: together they use the machine.
+THREADS = os.environ.get("AGUNETR_TEST_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
     os.environ.setdefault(variable, THREADS)
 
@@ -41,18 +42,19 @@ def shared_data() -> Path:
     return folder
 
 
-_REPORT_LINES: list[str] = []
-
 
 @pytest.fixture
-def report_line():
+def report_line(request):
     """Call it with a line that belongs into the summary of the test run, for example a measured Dice."""
-    return _REPORT_LINES.append
+    # User properties travel with a test's report, also from the processes of a parallel run.
+    return lambda line: request.node.user_properties.append(("measured", line))
 
 
 def pytest_terminal_summary(terminalreporter):
     """Print what the tests measured."""
-    if _REPORT_LINES:
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    lines = [value for report in reports for name, value in report.user_properties if name == "measured"]
+    if lines:
         terminalreporter.section("measured")
-        for line in _REPORT_LINES:
+        for line in sorted(lines):
             terminalreporter.write_line(line)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_bundle import Mine, change_metadata
+from changed_bundles import Mine, change_metadata
 from tiny_models import save_tiny
 
 from agunetr.errors import ModelError
