@@ -16,8 +16,8 @@ sys.path[:0] = [folder for folder in ENGINE_FOLDERS if folder not in sys.path]
 os.environ["PYTHONPATH"] = os.pathsep.join([*ENGINE_FOLDERS, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 # Before torch and ITK are imported: the tests' tensors are tiny, and more threads only wait for each other.
-# One thread for each process of a parallel run: together they use the machine.
-THREADS = os.environ.get("AGUNETR_TEST_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+# Several processes share the cores, and a thread that waits for a busy core makes all others wait.
+THREADS = os.environ.get("AGUNETR_TEST_THREADS", "1")
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
     os.environ.setdefault(variable, THREADS)
 

@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-TINY_SPACING_MM = (3.0, 3.0, 3.0)
+# The coarse models see the tiny CT in two windows; the fine one in many, for tests that need a long job.
+TINY_MODELS = (
+    ("tiny-base", "unetr", 6.0),
+    ("tiny-gated", "agunetr-v2", 6.0),
+    ("tiny-fine", "agunetr-v2", 3.0),
+)
 
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory) -> Path:
-    """A folder of two untrained models, ``tiny-base`` and ``tiny-gated`` (gates enc1, enc2), for AGUNETR_MODELS."""
+    """A folder of untrained models for AGUNETR_MODELS; ``tiny-gated`` and ``tiny-fine`` have the gates enc1, enc2."""
     import torch
 
     from agunetr.models.bundle import save_bundle
@@ -21,7 +26,7 @@ def tiny_models(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("tiny models")
     size = {"window": (32, 32, 32), "feature_size": 4, "hidden_size": 24, "mlp_dim": 48, "heads": 2, "layers": 4}
-    for name, variant in (("tiny-base", "unetr"), ("tiny-gated", "agunetr-v2")):
+    for name, variant, spacing in TINY_MODELS:
         torch.manual_seed(3)
         network = build_network(NetworkConfig(variant=variant, **size))
         save_bundle(
@@ -29,7 +34,7 @@ def tiny_models(tmp_path_factory) -> Path:
             network,
             name=name,
             title=f"Untrained {variant} for tests",
-            spacing_mm=TINY_SPACING_MM,
+            spacing_mm=(spacing,) * 3,
             intensity_range=(-175.0, 250.0),
             licence="Apache-2.0",
         )

@@ -89,7 +89,7 @@ def test_python_dash_m():
         env=child_environment(),
         check=True,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.stdout.strip() == f"agunetr {__version__}"
 
@@ -123,7 +123,7 @@ def test_models_list(library, capfd):
     assert "tiny-base" in text and "agunetr-v2" in text and "imported" in text
     assert main(["models", "list", "--json"]) == 0
     (event,) = events(capfd)
-    assert [model["name"] for model in event["models"]] == ["tiny-base", "tiny-gated"]
+    assert [model["name"] for model in event["models"]] == ["tiny-base", "tiny-fine", "tiny-gated"]
     assert main(["models", "--json", "list"]) == 0
     assert events(capfd) == [event]
 
@@ -135,7 +135,7 @@ def test_models_list_names_the_broken_ones(library, capfd):
     assert "cannot be used" in text and "tiny-gated" in text
     assert main(["models", "list", "--json"]) == 0
     (event,) = events(capfd)
-    assert len(event["broken"]) == 1 and len(event["models"]) == 1
+    assert len(event["broken"]) == 1 and len(event["models"]) == 2
 
 
 def test_models_list_when_there_is_none(tmp_path, library, monkeypatch, capfd):
@@ -151,7 +151,7 @@ def test_models_show(library, capfd):
         "agunetr-v2",
         "enc1, enc2",
         "32 x 32 x 32",
-        "3 x 3 x 3 mm",
+        "6 x 6 x 6 mm",
         "-175 to 250 HU",
         "Apache-2.0",
         str(library),
@@ -190,7 +190,7 @@ def test_a_fault_is_reported_as_one(library, monkeypatch, capfd):
 def test_a_reader_that_has_seen_enough(library):
     done = subprocess.run(
         f'"{sys.executable}" -m agunetr phantom --help | head -n 1; exit ${{PIPESTATUS[0]}}',
-        shell=True, executable=shutil.which("bash"), env=child_environment(), capture_output=True, text=True,
+        shell=True, executable=shutil.which("bash"), env=child_environment(), capture_output=True, encoding="utf-8",
     )  # fmt: skip
     assert "Traceback" not in done.stderr
 

@@ -131,7 +131,7 @@ def test_case_names():
 
 def run_interrupted(tiny_ct, tiny_models, output, *signals):
     """Starts a long segmentation, interrupts it among its windows, returns exit code, events, and seconds it took."""
-    arguments = ["-m", "tiny-gated", "-o", str(output), "--overlap", "0.9", "--no-body-crop", "--json"]
+    arguments = ["-m", "tiny-fine", "-o", str(output), "--overlap", "0.9", "--no-body-crop", "--json"]
     process = subprocess.Popen(
         [sys.executable, "-m", "agunetr", "segment", str(tiny_ct), str(tiny_ct.parent / "second.nii.gz"), *arguments],
         env=child_environment(AGUNETR_MODELS=str(tiny_models)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -79,7 +79,7 @@ def test_monai_command_gives_the_same_mask(model: ModelBundle, ct: Path, expecte
     arguments = f"--config_file {CONFIG} --bundle_root . --device cpu".split()
     arguments += ["--dataset_dir", str(ct), "--output_dir", str(tmp_path / "out")]
     command = [sys.executable, "-m", "monai.bundle", "run", *arguments]
-    done = subprocess.run(command, cwd=model.folder, capture_output=True, text=True, env=dict(os.environ))
+    done = subprocess.run(command, cwd=model.folder, capture_output=True, encoding="utf-8", env=dict(os.environ))
     assert done.returncode == 0, done.stderr[-3000:]
     written = sitk.ReadImage(str(tmp_path / "out" / "ct 1_spleen.nii.gz"))
     assert np.array_equal(sitk.GetArrayFromImage(written), expected)

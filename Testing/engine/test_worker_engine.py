@@ -104,7 +104,7 @@ def test_models_event_lists_what_a_panel_needs(worker):
 
 
 def test_cancel_between_windows_within_two_seconds(worker, tiny_ct, output):
-    worker.segment("long", str(tiny_ct), str(output), models=["tiny-gated"], options=MANY_WINDOWS)
+    worker.segment("long", str(tiny_ct), str(output), models=["tiny-fine"], options=MANY_WINDOWS)
     wait_for_windows(worker)
     started = time.monotonic()
     worker.segment("impatient", str(tiny_ct), str(output), models=["tiny-base"])
@@ -122,7 +122,7 @@ def test_cancel_between_windows_within_two_seconds(worker, tiny_ct, output):
 @pytest.mark.parametrize("end", ["kill", "terminate", "end of input"])
 def test_a_worker_that_ends_leaves_no_file_under_a_final_name(tiny_models, tiny_ct, output, end):
     with WorkerProcess("-m", "agunetr.worker", AGUNETR_MODELS=str(tiny_models)) as worker:
-        worker.segment("long", str(tiny_ct), str(output), models=["tiny-gated"], options=MANY_WINDOWS)
+        worker.segment("long", str(tiny_ct), str(output), models=["tiny-fine"], options=MANY_WINDOWS)
         wait_for_windows(worker)
         if end == "kill":
             worker.process.kill()

@@ -107,7 +107,7 @@ try:
 except OutputError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=120)
     assert "disk" in done.stdout and done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
 

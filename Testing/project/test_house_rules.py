@@ -70,5 +70,7 @@ def test_scripts_are_executable_and_parse():
 
 @pytest.mark.skipif(not API_CHECKER.is_file(), reason="the list of Slicer's API is not beside the project")
 def test_modules_agree_with_slicers_api():
-    done = subprocess.run([sys.executable, str(API_CHECKER), str(ROOT)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, str(API_CHECKER), str(ROOT)], capture_output=True, encoding="utf-8", timeout=120
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -25,7 +25,13 @@ ELSEWHERE = {
 
 def run(command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        command, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, timeout=400, check=False
+        command,
+        cwd=folder,
+        env={**os.environ, **variables},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=400,
+        check=False,
     )
 
 

@@ -85,6 +85,6 @@ def test_a_ct_that_is_none(files, tmp_path):
 
 def test_the_command_line(files):
     script = Path(demo_scene.__file__)
-    run = subprocess.run([sys.executable, str(script), *map(str, files)], capture_output=True, text=True)
+    run = subprocess.run([sys.executable, str(script), *map(str, files)], capture_output=True, encoding="utf-8")
     assert run.returncode == 0, run.stderr
     assert "2 segmentations, 3 volumes, 1 table" in run.stdout and files[2].is_file()
