@@ -26,6 +26,7 @@ help:
 setup: $(STAMP)
 
 demo: $(STAMP)
+	@bash Testing/install_system_packages.sh
 	$(PY) Testing/demo/demo.py $(if $(CT),--ct "$$CT") $(if $(OUT),--output "$$OUT")
 
 test: lint

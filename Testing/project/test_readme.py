@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -75,6 +76,31 @@ def test_every_other_command_is_checked_somewhere():
         if language == "":
             for line in block.splitlines():
                 assert any(line.startswith(start) for start in ELSEWHERE), f"nothing checks {line!r}"
+
+
+def score_rows() -> list[str]:
+    """The rows of the README's table of scores, as the models' metadata state them."""
+    scores = {}
+    for name in ("compact-base", "compact-gated"):
+        metadata = ROOT / "AGUNETRSegment/Resources/Models" / name / "configs/metadata.json"
+        scores[name] = json.loads(metadata.read_text(encoding="utf-8"))["agunetr"]["scores"]
+    base, gated = scores["compact-base"], scores["compact-gated"]
+    rows = []
+    for first, second in zip(base["cases"], gated["cases"], strict=True):
+        facts = ["contrast" if first["contrast"] else "no contrast", "whole" if first["whole_spleen"] else "cut"]
+        facts += [first["label_grade"], first["part"]]
+        rows.append(f"| {first['case']} | {' | '.join(facts)} | {first['dice']:.3f} | {second['dice']:.3f} |")
+    for title, key in (
+        ("mean, contrast and whole spleen", "mean_dice_contrast_whole_spleen"),
+        ("mean, all", "mean_dice"),
+    ):
+        rows.append(f"| {title} | | | | | {base[key]:.3f} | {gated[key]:.3f} |")
+    return rows
+
+
+def test_the_scores_are_those_of_the_models():
+    missing = [row for row in score_rows() if row not in README]
+    assert not missing, "the README's table lacks:\n" + "\n".join(missing)
 
 
 def test_every_file_that_the_readme_points_to_exists():
