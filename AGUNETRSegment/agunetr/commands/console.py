@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -113,13 +114,22 @@ class _StageBars:
         if self._bar is None or stage != self._stage or done < self._bar.n:
             self.close()
             self._stage = stage
-            self._bar = tqdm(total=total, desc=stage, file=self._stream, leave=False, dynamic_ncols=True)
+            self._bar = tqdm(total=total, desc=stage, file=self._stream, leave=False, **_width(self._stream))
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _width(stream: TextIO) -> dict[str, Any]:
+    """tqdm's arguments for the bar's width; some terminals (serial lines, recorders) say that they have 0 columns."""
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return {"dynamic_ncols": True} if columns else {"ncols": 80}
 
 
 @contextlib.contextmanager
