@@ -145,7 +145,7 @@ def run_interrupted(tiny_ct, tiny_models, output, *signals):
     for number in signals:
         process.send_signal(number)
         time.sleep(0.05)
-    output_rest, _ = process.communicate(timeout=20)
+    output_rest, _ = process.communicate(timeout=180)
     lines += [json.loads(line) for line in output_rest.splitlines()]
     return process.returncode, lines, time.monotonic() - started
 
@@ -181,7 +181,7 @@ def test_progress_bar_on_a_terminal(tiny_ct, tiny_models, tmp_path):
             break
         shown += part
     os.close(ours)
-    text, _ = process.communicate(timeout=20)
+    text, _ = process.communicate(timeout=180)
     assert process.returncode == 0
     assert b"windows" in shown and b"%" in shown
     assert b"tiny-base: " in text

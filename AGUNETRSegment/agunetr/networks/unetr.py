@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from monai.networks.nets import UNETR, ViT
 from torch import Tensor, nn
 
+from agunetr.networks.configuration import NetworkConfig
 from agunetr.networks.gates import GATE_FORMULAS, AttentionGate, upsample_to
-from agunetr.networks.variants import NetworkConfig
 
 SKIP_WIDTH = {"enc1": 1, "enc2": 2, "enc3": 4, "enc4": 8}
 """Channels of each skip, in units of the feature size."""
