@@ -31,7 +31,7 @@ demo: $(STAMP)
 
 test: lint
 	@bash Testing/install_system_packages.sh
-	$(PY) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(STAMP)
 	$(PY) Testing/benchmarks/segmentation.py $(if $(CT),--ct "$$CT")

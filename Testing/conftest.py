@@ -58,3 +58,8 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("measured")
         for line in sorted(lines):
             terminalreporter.write_line(line)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first: a parallel run then ends with short ones, and no process waits for the other."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_real_"))

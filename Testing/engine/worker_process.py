@@ -24,7 +24,7 @@ def child_environment(**more: str) -> dict[str, str]:
 
 
 def slowdown() -> float:
-    """How many times slower than alone this machine is at the moment: deadlines are for a machine that is not starved."""
+    """How many times slower than alone this machine is at the moment: a deadline grows with it."""
     cpu, wall = time.process_time(), time.monotonic()
     while time.process_time() - cpu < 0.05:
         pass
