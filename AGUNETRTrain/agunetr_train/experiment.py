@@ -193,6 +193,11 @@ def load_experiment(name_or_path: str | Path) -> Experiment:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is no JSON file: {error}.", "Correct it.") from error
-    experiment = _build(Experiment, values, path.name)
-    _check(experiment)
+    try:
+        experiment = _build(Experiment, values, path.name)
+        _check(experiment)
+    except (TypeError, AttributeError) as error:
+        raise InputError(
+            f"A value in {path.name} is of the wrong kind: {error}.", "Compare it with a shipped experiment."
+        ) from error
     return experiment

@@ -32,7 +32,7 @@ class RunFolder:
     def checkpoint(self, stage: Stage | str) -> Path | None:
         """The newest checkpoint of a stage, or None."""
         found = list(self.stage(stage).glob("checkpoint_*.pt"))
-        return max(found, key=lambda path: int(path.stem.rpartition("=")[2])) if found else None
+        return max(found, key=checkpoint_epoch) if found else None
 
     def is_finished(self, stage: Stage | str) -> bool:
         """Whether the stage ran to its last epoch."""
@@ -60,6 +60,11 @@ class RunFolder:
             ) from error
         write_record(record, experiment.to_dict())
         write_record(self.root / "environment.json", environment())
+
+
+def checkpoint_epoch(checkpoint: Path | None) -> int:
+    """The epoch after which a checkpoint was written; 0 for None."""
+    return int(checkpoint.stem.rpartition("=")[2]) if checkpoint is not None else 0
 
 
 def environment() -> dict[str, Any]:

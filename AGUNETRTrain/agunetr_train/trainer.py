@@ -33,6 +33,7 @@ from monai.optimizers import WarmupCosineSchedule
 from monai.transforms import AsDiscreted, Compose
 from torch.utils.data import RandomSampler
 
+from agunetr.errors import InputError
 from agunetr.networks.checkpoints import load_weights
 from agunetr.networks.layout import to_channels_last
 from agunetr.networks.unetr import GatedUNETR
@@ -41,7 +42,7 @@ from agunetr_train.augmentation import training_transforms, two_channel_target
 from agunetr_train.datasets import Case
 from agunetr_train.experiment import Experiment, Stage
 from agunetr_train.preparation import cached_case, load_prepared
-from agunetr_train.run_folder import RunFolder, write_record
+from agunetr_train.run_folder import RunFolder, checkpoint_epoch, write_record
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ def train_stage(
     if checkpoint is not None:
         CheckpointLoader(str(checkpoint), kept, map_location=device).attach(trainer)
         log.info("%s: resumed from %s", stage.name, checkpoint.name)
-    metrics = MetricsFile(folder / "metrics.jsonl", optimizer)
+    metrics = MetricsFile(folder / "metrics.jsonl", optimizer, checkpoint_epoch(checkpoint))
     evaluator = validation_engine(experiment, ema.ema_model, validation, cache, device)
     if evaluator is not None:
         ValidationHandler(stage.validate_every, evaluator).attach(trainer)
@@ -121,7 +122,7 @@ def train_stage(
     )
     metrics.attach(trainer)
     TensorBoardStatsHandler(log_dir=str(folder), output_transform=from_engine("loss", first=True)).attach(trainer)
-    CheckpointSaver(str(folder), kept, file_prefix="", name=__name__, save_interval=1, n_saved=1).attach(trainer)
+    CheckpointSaver(str(folder), kept, file_prefix="", name=__name__, save_interval=1, n_saved=2).attach(trainer)
     trainer.run()
     write_record(folder / "finished.json", {"epochs": trainer.state.epoch, "steps": trainer.state.iteration})
 
@@ -131,6 +132,10 @@ def start_network(experiment: Experiment, stage: Stage, run: RunFolder) -> Gated
     torch.manual_seed(experiment.seed)
     network = build_network(experiment.network_config(stage))
     if stage.start is not None:
+        if not run.is_finished(stage.start):
+            raise InputError(
+                f"The stage {stage.name} starts from {stage.start}, which is not finished.", "Train that stage first."
+            )
         load_weights(network, stage_weights(run, stage.start), f"The stage {stage.start}")
     return to_channels_last(network)
 
@@ -139,11 +144,11 @@ def stage_weights(run: RunFolder, stage: Stage | str) -> dict[str, torch.Tensor]
     """The averaged weights of a stage's newest checkpoint.
 
     Raises:
-        FileNotFoundError: the stage has none yet.
+        InputError: the stage has none yet.
     """
     checkpoint = run.checkpoint(stage)
     if checkpoint is None:
-        raise FileNotFoundError(f"There is no checkpoint in {run.stage(stage)}: train that stage first.")
+        raise InputError(f"There is no checkpoint in {run.stage(stage)}.", "Train that stage first.")
     return torch.load(checkpoint, map_location="cpu", weights_only=True)["ema"]
 
 
@@ -196,8 +201,14 @@ def validation_engine(
 class MetricsFile:
     """``metrics.jsonl``: one line an epoch (mean loss, learning rate, seconds), one a validation (mean Dice)."""
 
-    def __init__(self, path: Path, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, path: Path, optimizer: torch.optim.Optimizer, resumed_epoch: int) -> None:
         self.path = path
+        if path.is_file():
+            # Rows of an epoch that was interrupted before its checkpoint come again.
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            path.write_text(
+                "".join(line for line in lines if json.loads(line)["epoch"] <= resumed_epoch), encoding="utf-8"
+            )
         self.optimizer = optimizer
         self._losses: list[float] = []
         self._began = time.monotonic()

@@ -100,6 +100,19 @@ def test_checkpoints_go_from_base_to_gated_and_back(variant):
     assert all(torch.equal(value, back.state_dict()[name]) for name, value in base.state_dict().items())
 
 
+@pytest.mark.parametrize(("first", "second"), [("agunetr-v1", "agunetr-v2"), ("agunetr-v2", "agunetr-v1")])
+def test_a_gate_of_the_other_formula_is_not_taken_over_in_part(first, second):
+    source, target, fresh = tiny(first), tiny(second, seed=5), tiny(second, seed=5)
+    kept = load_weights(target, source.state_dict())
+    assert set(kept) == {name for name in target.state_dict() if name.startswith("gates.")}
+    assert all(torch.equal(value, fresh.gates.state_dict()[name]) for name, value in target.gates.state_dict().items())
+
+
+def test_an_image_of_another_shape_is_refused_by_the_argument():
+    with pytest.raises(ValueError, match="x_in has the shape"):
+        tiny("unetr")(torch.zeros(1, 1, 32, 32, 16))
+
+
 def old_monai_state() -> dict[str, torch.Tensor]:
     """What MONAI 0.8 saved for the same network: see PERFORMANCE's list of differences."""
     state = {k: v.clone() for k, v in tiny("unetr", layers=12).state_dict().items() if "norm_cross_attn" not in k}
@@ -204,6 +217,10 @@ def test_channels_last_changes_rounding_only(variant):
         (dict(variant="unet"), "variant"),
         (dict(window=(96, 96, 90)), "window"),
         (dict(window=(0, 96, 96)), "window"),
+        (dict(window=96), "window"),
+        (dict(variant=["unetr"]), "variant"),
+        (dict(variant="agunetr-deep", gates="enc1"), "gates"),
+        (dict(variant="agunetr-v2", gamma_start=10**400), "gamma_start"),
         (dict(feature_size=0), "feature_size"),
         (dict(hidden_size=770), "hidden_size"),
         (dict(heads="12"), "heads"),

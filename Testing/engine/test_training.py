@@ -148,6 +148,11 @@ def test_export_makes_a_model_with_origins_and_scores(finished_run, data, tmp_pa
     assert main([*command, "--output", str(tmp_path)]) == 3
 
 
+def test_a_stage_does_not_start_from_an_unfinished_one(data, tmp_path, capsys):
+    assert train(write_experiment(tmp_path), data, tmp_path / "run", "--stage", "gated") == 3
+    assert "first, which is not finished" in capsys.readouterr().err
+
+
 def test_an_unfinished_stage_is_not_exported(data, tmp_path, capsys):
     experiment = write_experiment(tmp_path)
     assert train(experiment, data, tmp_path / "run", "--stage", "first") == 0
@@ -177,6 +182,7 @@ def test_parts_without_spleen_keep_their_place_in_the_patient():
         (dict(validation=["one"]), "'one' is in training and in validation"),
         (dict(training=[]), "training names no case"),
         (dict(stages=[]), "stages"),
+        (dict(stages=3), "wrong kind"),
         (dict(stages=[{"name": "a", "variant": "unetr", **STAGE, "start": "b"}]), "no earlier stage"),
         (dict(stages=[{"name": "a", "variant": "unetr", **STAGE, "epochs": 0}]), "epochs"),
         (dict(stages=[{"name": "a", "variant": "v9", **STAGE}]), "variant"),

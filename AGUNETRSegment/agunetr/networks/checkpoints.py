@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from agunetr.errors import ModelError
 
-_GATE = re.compile(r"gates\.")
+_GATE = re.compile(r"gates\.([^.]+)\.")
 _OLD_MONAI_MISSING = re.compile(r"vit\.blocks\.\d+\.norm_cross_attn\.(weight|bias)")
 _OLD_MONAI_UNEXPECTED = re.compile(
     r"vit\.patch_embedding\.cls_token|encoder2\.blocks\.[01]\.1\.conv3\.conv\.weight|encoder3\.blocks\.0\.1\.conv3\.conv\.weight"
@@ -23,38 +23,55 @@ _OLD_MONAI_UNEXPECTED = re.compile(
 def load_weights(network: nn.Module, state_dict: Mapping[str, Tensor], source: str = "The checkpoint") -> list[str]:
     """Copy the weights of ``state_dict`` into ``network``.
 
+    Everything but the gates must be there with its shape. A gate is taken over whole or not at all: where the
+    checkpoint has no gate at that skip, or one of another formula or size, the network's own keeps its start.
+
     Args:
         network: any variant.
         state_dict: weights of any variant of the same size, saved by this project or by MONAI 0.8 or later.
         source: how to call the checkpoint in an error.
 
     Returns:
-        The names of the gates' weights that kept their start values because the checkpoint has none.
+        The names of the gates' weights that kept their start values.
 
     Raises:
         ModelError: any other weight is missing, superfluous or of another shape; ``network`` is unchanged.
     """
     own = network.state_dict()
-    missing = [key for key in own if key not in state_dict and not _OLD_MONAI_MISSING.fullmatch(key)]
-    kept_gates = [key for key in missing if _GATE.match(key)]
-    missing = [key for key in missing if not _GATE.match(key)]
+    kept_gates = _kept_gates(own, state_dict)
+    wanted = [key for key in own if not _GATE.match(key)]
+    missing = [key for key in wanted if key not in state_dict and not _OLD_MONAI_MISSING.fullmatch(key)]
     superfluous = [
         key
         for key in state_dict
         if key not in own and not _OLD_MONAI_UNEXPECTED.fullmatch(key) and not _GATE.match(key)
     ]
-    wrong = [key for key in own if key in state_dict and own[key].shape != state_dict[key].shape]
+    wrong = [key for key in wanted if key in state_dict and own[key].shape != state_dict[key].shape]
     remedy = "Use a checkpoint of the same network size."
     if missing:
-        raise ModelError(f"{source} lacks {len(missing)} weights of this network, the first is {missing[0]}.", remedy)
+        problem = f"{source} lacks {len(missing)} weights of this network, the first is {missing[0]}."
+        raise ModelError(problem, remedy)
     if superfluous:
-        raise ModelError(
-            f"{source} has {len(superfluous)} weights that this network lacks, the first is {superfluous[0]}.", remedy
-        )
+        problem = f"{source} has {len(superfluous)} weights that this network lacks, the first is {superfluous[0]}."
+        raise ModelError(problem, remedy)
     if wrong:
         shapes = f"{tuple(state_dict[wrong[0]].shape)} instead of {tuple(own[wrong[0]].shape)}"
-        raise ModelError(
-            f"{source} has {len(wrong)} weights of another shape, the first is {wrong[0]} with {shapes}.", remedy
-        )
-    network.load_state_dict({key: state_dict.get(key, own[key]) for key in own}, strict=True)
+        problem = f"{source} has {len(wrong)} weights of another shape, the first is {wrong[0]} with {shapes}."
+        raise ModelError(problem, remedy)
+    kept = set(kept_gates)
+    network.load_state_dict({key: own[key] if key in kept else state_dict.get(key, own[key]) for key in own})
     return kept_gates
+
+
+def _kept_gates(own: Mapping[str, Tensor], state_dict: Mapping[str, Tensor]) -> list[str]:
+    """Names of the weights of every gate that the checkpoint does not hold in just this form."""
+    mine, theirs = _shapes_of_gates(own), _shapes_of_gates(state_dict)
+    return [key for key in own if (gate := _GATE.match(key)) and mine[gate[1]] != theirs.get(gate[1])]
+
+
+def _shapes_of_gates(state_dict: Mapping[str, Tensor]) -> dict[str, dict[str, tuple[int, ...]]]:
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    for key, value in state_dict.items():
+        if gate := _GATE.match(key):
+            shapes.setdefault(gate[1], {})[key] = tuple(value.shape)
+    return shapes

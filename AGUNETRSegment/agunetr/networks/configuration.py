@@ -16,6 +16,7 @@ VARIANT_GATES: dict[str, tuple[tuple[str, ...], str]] = {
 }
 SKIPS = ("enc1", "enc2", "enc3", "enc4")
 FORMULAS = ("attention", "improved")
+LARGEST_START = 1e6
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,13 @@ class NetworkConfig:
     psi_bias: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.variant not in VARIANT_GATES:
+        if not isinstance(self.variant, str) or self.variant not in VARIANT_GATES:
             raise ValueError(f"variant is {self.variant!r}; it must be one of {', '.join(VARIANT_GATES)}.")
         gates, formula = VARIANT_GATES[self.variant]
+        if not isinstance(self.gates, list | tuple | None):
+            raise ValueError(f"gates is {self.gates!r}; it must be a list of skips.")
+        if not isinstance(self.window, list | tuple):
+            raise ValueError(f"window is {self.window!r}; it must be three positive multiples of 16.")
         object.__setattr__(self, "gates", gates if self.gates is None else tuple(self.gates))
         object.__setattr__(self, "gate_formula", formula if self.gate_formula is None else self.gate_formula)
         object.__setattr__(self, "window", tuple(self.window))
@@ -91,12 +96,7 @@ class NetworkConfig:
             raise ValueError(f"hidden_size {self.hidden_size} must be divisible by heads {self.heads}.")
         for name in ("gamma_start", "psi_bias"):
             value = getattr(self, name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or abs(value) == float("inf")
-                or value != value
-            ):
+            if type(value) not in (int, float) or not abs(value) < LARGEST_START:
                 raise ValueError(f"{name} is {value!r}; it must be a finite number.")
 
     def to_dict(self) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class GatedUNETR(UNETR):
     @contextmanager
     def recording_gates(self) -> Iterator[GatedUNETR]:
         """Keep every gate's last map while the context is open; nothing is kept outside it."""
+        if self._recording:
+            raise RuntimeError("The gates are being recorded already; use one recording_gates() at a time.")
         self._recording = True
         try:
             yield self
@@ -119,7 +121,16 @@ class GatedUNETR(UNETR):
         return gated
 
     def forward(self, x_in: Tensor) -> Tensor:
-        """(B, in_channels, R, A, S) image to logits (B, out_channels, R, A, S)."""
+        """(B, in_channels, R, A, S) image to logits (B, out_channels, R, A, S).
+
+        Raises:
+            ValueError: ``x_in`` has other channels than the network, or is no window of it.
+        """
+        expected = (self.config.in_channels, *self.config.window)
+        if x_in.ndim != 5 or tuple(x_in.shape[1:]) != expected:
+            raise ValueError(
+                f"x_in has the shape {tuple(x_in.shape)}; it must be (B, {', '.join(map(str, expected))})."
+            )
         if self._recording:
             self._window = x_in[:, :1].detach()
         encoded, hidden = self.vit(x_in)

@@ -29,13 +29,12 @@ def network_config(variant: str, size: str = "full", **changes: Any) -> NetworkC
     Raises:
         ValueError: an unknown size or a wrong argument; the message names it.
     """
-    if size not in SIZES:
+    if not isinstance(size, str) or size not in SIZES:
         raise ValueError(f"size is {size!r}; it must be one of {', '.join(SIZES)}.")
-    try:
-        return NetworkConfig(variant=variant, **{**SIZES[size], **changes})
-    except TypeError as error:
-        unknown = sorted(set(changes) - {entry.name for entry in fields(NetworkConfig)})
-        raise ValueError(f"{', '.join(unknown)} is no argument of a network.") from error
+    unknown = sorted(set(changes) - {entry.name for entry in fields(NetworkConfig)})
+    if unknown:
+        raise ValueError(f"{unknown[0]} is no argument of a network.")
+    return NetworkConfig(variant=variant, **{**SIZES[size], **changes})
 
 
 def build_network(config: NetworkConfig) -> GatedUNETR:
