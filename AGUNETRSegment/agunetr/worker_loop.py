@@ -214,6 +214,12 @@ class Worker:
     def _send_error(self, job: str | int | None, error: BaseException) -> None:
         if isinstance(error, AgunetrError):
             kind, message, remedy = error.kind, error.message, error.remedy
+        elif isinstance(error, ImportError):
+            kind, message = "dependencies", f"The Python package {error.name or error} is missing or damaged."
+            remedy = (
+                "In Slicer, install PyTorch with the PyTorch extension and then the other packages of the README; "
+                "`agunetr doctor` lists what is there."
+            )
         elif isinstance(error, MemoryError):
             kind, message = "memory", "The machine ran out of memory."
             remedy = "Close other programs, or use a compact model."

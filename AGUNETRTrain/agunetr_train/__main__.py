@@ -57,6 +57,13 @@ def main(arguments: list[str] | None = None) -> int:
     except AgunetrError as error:
         print(f"agunetr_train: {error}", file=sys.stderr)
         return 3
+    except ImportError as error:
+        print(
+            f"agunetr_train: The Python package {error.name or error} is missing. Training needs more packages than "
+            "segmenting: pip install pytorch-ignite tensorboard nibabel matplotlib",
+            file=sys.stderr,
+        )
+        return 3
     except KeyboardInterrupt:
         print("agunetr_train: stopped; the same command goes on from the last checkpoint.", file=sys.stderr)
         return 130

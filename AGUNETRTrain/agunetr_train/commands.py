@@ -8,7 +8,7 @@ import logging
 import torch
 
 from agunetr_train.datasets import find_cases, pick_cases
-from agunetr_train.experiment import load_experiment
+from agunetr_train.experiment import load_experiment, with_split
 from agunetr_train.export import export_stage
 from agunetr_train.run_folder import RunFolder
 from agunetr_train.trainer import train_stage
@@ -22,6 +22,7 @@ def train(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
     experiment = load_experiment(options.experiment)
     cases = find_cases(options.data)
+    experiment = with_split(experiment, list(cases))
     training = pick_cases(cases, experiment.training)
     validation = pick_cases(cases, experiment.validation)
     stages = [experiment.stage(name) for name in options.stage] if options.stage else list(experiment.stages)

@@ -7,7 +7,9 @@ their first part: they have then seen the same data, in the same order, for the 
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, asdict, dataclass, field, fields
+import random
+from collections.abc import Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,8 @@ class Experiment:
     """A whole experiment; see ``Resources/Experiments`` for the ones that are shipped.
 
     Attributes:
-        training, validation, test: names of cases.
+        training, validation, test: names of cases. Without any, the cases of the data are split at random by the seed.
+        validation_share, test_share: of such a random split; at least one case each where the share is not 0.
         spacing_mm: isotropic spacing of the finished models.
         intensity_range: HU that become 0 and 1.
         network: size name and changes, as for :func:`agunetr.networks.variants.network_config`.
@@ -80,11 +83,13 @@ class Experiment:
 
     name: str
     description: str
-    training: tuple[str, ...]
-    validation: tuple[str, ...]
-    test: tuple[str, ...]
     spacing_mm: float
     stages: tuple[Stage, ...]
+    training: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    validation_share: float = 0.2
+    test_share: float = 0.2
     intensity_range: tuple[float, float] = (-175.0, 250.0)
     network: dict[str, Any] = field(default_factory=lambda: {"size": "compact"})
     seed: int = 0
@@ -135,8 +140,15 @@ def _build(cls: type, values: Any, place: str) -> Any:
 
 def _check(experiment: Experiment) -> None:
     sets = {"training": experiment.training, "validation": experiment.validation, "test": experiment.test}
-    if not experiment.training:
-        raise InputError("training names no case.", "Name at least one.")
+    if not experiment.training and (experiment.validation or experiment.test):
+        raise InputError(
+            "training names no case.", "Name at least one, or leave all three lists out to split the data."
+        )
+    shares = (experiment.validation_share, experiment.test_share)
+    if min(shares) < 0 or sum(shares) >= 1:
+        raise InputError(
+            f"validation_share and test_share are {shares}.", "Give shares of at least 0, together below 1."
+        )
     seen: dict[str, str] = {}
     for part, names in sets.items():
         for name in names:
@@ -165,6 +177,28 @@ def _check(experiment: Experiment) -> None:
             raise InputError(
                 f"The network of stage {stage.name!r} cannot be built: {error}", "Correct the experiment."
             ) from error
+
+
+def with_split(experiment: Experiment, names: Sequence[str]) -> Experiment:
+    """The experiment with named cases: its own, or a random split of ``names`` that the seed repeats.
+
+    Raises:
+        InputError: there are too few cases to leave one for training.
+    """
+    if experiment.training:
+        return experiment
+    shuffled = sorted(names)
+    random.Random(experiment.seed).shuffle(shuffled)
+    shares = (experiment.validation_share, experiment.test_share)
+    validation, test = (max(1, round(share * len(shuffled))) if share else 0 for share in shares)
+    if validation + test >= len(shuffled):
+        raise InputError(f"{len(shuffled)} cases are too few to split.", "Give more cases, or shares of 0.")
+    return replace(
+        experiment,
+        validation=tuple(sorted(shuffled[:validation])),
+        test=tuple(sorted(shuffled[validation : validation + test])),
+        training=tuple(sorted(shuffled[validation + test :])),
+    )
 
 
 _PACKAGE = Path(__file__).resolve().parent

@@ -17,7 +17,7 @@ from agunetr.phantom import make_phantom
 from agunetr_train.__main__ import main
 from agunetr_train.augmentation import training_transforms
 from agunetr_train.datasets import find_cases, pick_cases
-from agunetr_train.experiment import Augmentation, load_experiment, shipped_experiments
+from agunetr_train.experiment import Augmentation, load_experiment, shipped_experiments, with_split
 from agunetr_train.export import spleen_free_parts
 from agunetr_train.preparation import cached_case, load_prepared, read_case
 from agunetr_train.run_folder import RunFolder
@@ -193,6 +193,21 @@ def test_parts_without_spleen_keep_their_place_in_the_patient():
 def test_a_wrong_experiment_is_refused_by_the_key(tmp_path, changes, words):
     with pytest.raises(InputError, match=words):
         load_experiment(write_experiment(tmp_path, **changes))
+
+
+def test_cases_are_split_by_the_seed_where_none_are_named(tmp_path):
+    values = experiment_values()
+    for part in ("training", "validation", "test"):
+        values.pop(part)
+    (tmp_path / "split.json").write_text(json.dumps(values), encoding="utf-8")
+    experiment = load_experiment(tmp_path / "split.json")
+    names = [f"case-{number}" for number in range(10)]
+    split = with_split(experiment, names)
+    assert sorted((*split.training, *split.validation, *split.test)) == names
+    assert (len(split.training), len(split.validation), len(split.test)) == (6, 2, 2)
+    assert with_split(experiment, names[::-1]) == split
+    with pytest.raises(InputError, match="too few"):
+        with_split(experiment, ["a", "b"])
 
 
 def test_an_unknown_experiment_or_a_broken_file_is_refused(tmp_path):

@@ -19,8 +19,9 @@ RUNNABLE = [line for language, block in BLOCKS if language == "bash" for line in
 # What the other blocks hold, and what checks it instead.
 ELSEWHERE = {
     "make demo": "tested below, with the phantom in place of the reader's CT",
-    "pip install .": "make's own set-up installs this way, and the package's build is tested in test_packaging.py",
+    "pip install": "make's own set-up installs this way, and the package's build is tested in test_packaging.py",
     "python -m agunetr_train": "Testing/engine/test_training.py, with small networks",
+    "agunetr models import": "Testing/engine/test_library.py",
 }
 
 
