@@ -117,6 +117,14 @@ def test_values_that_are_not_hounsfield_units_are_noticed(array: np.ndarray, rea
     assert re.search(reason, notices[0].message), notices[0].message
 
 
+def test_padding_outside_the_field_of_view_hides_no_shift() -> None:
+    padded = ct().astype(np.int16)
+    padded[:, :2] = -2000
+    assert kinds(Volume(padded)) == []
+    shifted = np.where(padded == -2000, -2000, padded + 1024)
+    assert "shifted by 1024" in check_volume(Volume(shifted.astype(np.int16)))[0].message
+
+
 def test_few_and_thick_slices_are_noticed() -> None:
     assert kinds(Volume(ct()[:15])) == ["few-slices"]
     assert kinds(Volume(ct()[:16])) == []

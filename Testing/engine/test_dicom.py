@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +69,9 @@ def test_subfolders_are_searched_and_other_files_passed_over(tmp_path: Path, vox
 
 
 def test_dicom_files_without_an_image_are_told(folder: Path) -> None:
-    (folder / "report.dcm").write_bytes(bytes(128) + b"DICM" + b"no image follows")
+    kind = b"1.2.840.10008.5.1.4.1.1.88.11\0"
+    meta = b"\2\0\2\0UI" + struct.pack("<H", len(kind)) + kind
+    (folder / "report.dcm").write_bytes(bytes(128) + b"DICM" + meta)
     assert [notice.kind for notice in read_volume(folder)[1]] == ["skipped-files"]
 
 
@@ -162,6 +166,45 @@ def test_a_slice_that_breaks_off_is_refused(folder: Path) -> None:
     last = max(series[0].slices, key=lambda item: item.position[2]).path
     last.write_bytes(last.read_bytes()[:-300])
     with pytest.raises(InputError, match="incomplete or damaged"):  # it must not just be left out
+        read_volume(folder)
+
+
+@pytest.mark.parametrize("kept", [0, 60, 140, 200, 400])
+def test_a_last_slice_cut_in_its_header_is_refused(folder: Path, kept: int) -> None:
+    series, _ = find_series(folder)
+    last = max(series[0].slices, key=lambda item: item.position[2]).path
+    last.write_bytes(last.read_bytes()[:kept])
+    with pytest.raises(InputError, match="incomplete or damaged"):
+        read_volume(folder)
+
+
+def test_slices_that_do_not_state_their_place_are_refused(tmp_path: Path, voxels: np.ndarray) -> None:
+    for path in write_series(tmp_path, voxels)[-4:]:
+        path.write_bytes(path.read_bytes().replace(b"\x20\x00\x32\x00", b"\x20\x00\x31\x00", 1))
+    with pytest.raises(InputError, match="4 of 18 slices of the series .* do not state their place"):
+        read_volume(tmp_path)
+
+
+@pytest.mark.parametrize("at", [10, 17])
+def test_a_slice_shifted_sideways_is_refused(tmp_path: Path, voxels: np.ndarray, at: int) -> None:
+    files = write_series(tmp_path, voxels)
+    write_slice(files[at], voxels[at], (-30 + 0.05, -200, 700 + 3 * at))
+    assert read_volume(tmp_path)[0].size[2] == 18
+    write_slice(files[at], voxels[at], (-30 + 40, -200, 700 + 3 * at))
+    with pytest.raises(InputError, match="shifted against each other"):
+        read_volume(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and names of any bytes are POSIX's")
+def test_pipes_are_passed_over_and_names_that_are_not_utf_8_refused(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.dcm")
+    assert read_volume(folder)[0].size[2] == 18
+    first = sorted(folder.glob("slice*"))[0]
+    try:
+        first.rename(folder / os.fsdecode(b"l\xe9.dcm"))
+    except OSError:
+        pytest.skip("this disk takes UTF-8 names only")
+    with pytest.raises(InputError, match="not valid UTF-8"):
         read_volume(folder)
 
 

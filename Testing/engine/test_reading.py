@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from agunetr.inference.writing import write_volume
 
 FORMATS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".nhdr")
 # Offsets into a NIfTI-1 header, nifti1.h.
-PIXDIM_Z, QFORM_CODE, SFORM_CODE, SROW_X = 88, 252, 254, 280
+BITPIX, PIXDIM_Z, VOX_OFFSET, QFORM_CODE, SFORM_CODE, SROW_X = 72, 88, 108, 252, 254, 280
 
 
 @pytest.fixture
@@ -195,6 +196,55 @@ def test_sheared_axes_are_refused(tmp_path: Path) -> None:
     straight = written(Volume(ct()), tmp_path / "scan.nii")
     with pytest.raises(InputError, match="right angles"):
         read_volume(patched(straight, (QFORM_CODE, "<2h", (0, 2)), (SROW_X + 4, "<f", (0.5,))))
+
+
+def test_a_sheared_sform_is_refused_even_with_a_qform(tmp_path: Path) -> None:
+    straight = written(Volume(ct()), tmp_path / "scan.nii")
+    with pytest.raises(InputError, match="right angles"):
+        read_volume(patched(straight, (QFORM_CODE, "<2h", (1, 2)), (SROW_X + 4, "<f", (0.5,))))
+
+
+@pytest.mark.parametrize("change", [(VOX_OFFSET, "<f", (np.inf,)), (VOX_OFFSET, "<f", (np.nan,)), (BITPIX, "<h", (8,))])
+def test_a_nifti_header_that_contradicts_itself_is_refused(tmp_path: Path, change: tuple) -> None:
+    path = patched(written(Volume(ct()), tmp_path / "scan.nii"), change)
+    with pytest.raises(InputError, match="incomplete or damaged"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize(("ending", "data"), [(".nhdr", "scan.raw.gz"), (".mhd", "scan.zraw")])
+def test_damaged_voxels_in_a_file_of_their_own_are_refused(ending: str, data: str, tmp_path: Path) -> None:
+    path = written(Volume(ct()), tmp_path / f"scan{ending}")
+    voxels, header = tmp_path / data, path.read_bytes()
+    raw = bytearray(voxels.read_bytes())
+    middle = len(raw) // 2
+    raw[middle : middle + 40] = bytes(value ^ 0x5A for value in raw[middle : middle + 40])
+    voxels.write_bytes(raw)
+    with pytest.raises(InputError, match=rf"{data} is incomplete or damaged"):
+        read_volume(path)
+    path.write_bytes(header.replace(data.encode(), b"scan%03d.raw 1 9 1"))
+    with pytest.raises(InputError, match="several files"):
+        read_volume(path)
+    path.write_bytes(header)
+    voxels.unlink()
+    with pytest.raises(InputError, match="is not there"):
+        read_volume(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and names of any bytes are POSIX's")
+def test_pipes_and_names_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "scan.nii")
+    with pytest.raises(InputError, match="neither a file nor a folder"):
+        read_volume(tmp_path / "scan.nii")
+    with pytest.raises(InputError, match=r"The name .*l\\udce9.nii.gz is not valid UTF-8") as refusal:
+        read_volume(tmp_path / os.fsdecode(b"l\xe9.nii.gz"))
+    str(refusal.value).encode()
+
+
+@pytest.mark.parametrize("space", ["scanner-xyz", "3D-right-handed"])
+def test_a_nrrd_space_that_is_not_the_patients_is_noticed(space: str, tmp_path: Path) -> None:
+    nrrd = written(Volume(ct()), tmp_path / "scan.nrrd")
+    nrrd.write_bytes(nrrd.read_bytes().replace(b"left-posterior-superior", space.encode(), 1))
+    assert [notice.kind for notice in read_volume(nrrd)[1]] == ["no-orientation"]
 
 
 def test_a_file_that_does_not_say_how_the_patient_lies_is_noticed(tmp_path: Path) -> None:

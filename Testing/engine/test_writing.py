@@ -183,6 +183,13 @@ def test_output_folders_that_cannot_be_used_are_refused(tmp_path: Path, monkeypa
         check_output_folder(tmp_path / "file")
     with pytest.raises(OutputError, match="does not exist"):
         check_output_folder(tmp_path / "file" / "results")
+    try:
+        (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    except OSError:
+        pass  # Windows lets only some users make links
+    else:
+        with pytest.raises(OutputError, match="link to nothing"):
+            check_output_folder(tmp_path / "link")
     usage = namedtuple("usage", "total used free")(10**9, 10**9 - 1000, 1000)
     monkeypatch.setattr(writing.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(OutputError, match="is full"):

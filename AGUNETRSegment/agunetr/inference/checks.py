@@ -6,6 +6,8 @@ what is refused follow from what the engine can compute, those of what is notice
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from agunetr.errors import InputError, Notice
@@ -19,6 +21,8 @@ DIRECTION_TOLERANCE = 2e-3
 FEWEST_SLICES = 16
 THICKEST_SLICES_MM = 8.0
 AIR_HU = -1000.0
+PADDING_GAP = 100.0
+"""A lowest value so far below all others is padding and no tissue."""
 
 _SAMPLE_VOXELS = 2_000_000
 
@@ -102,6 +106,19 @@ def check_directions(directions: np.ndarray) -> None:
         )
 
 
+def check_name(path: Path) -> None:
+    """Refuse a path that is not UTF-8: ITK ends the process on it.
+
+    Raises:
+        InputError: see above.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+        raise InputError(f"The name {shown} is not valid UTF-8.", "Rename it.") from error
+
+
 def infinite_voxels() -> InputError:
     """The refusal of an image with infinite voxels."""
     return InputError("The image holds voxels that are infinite.", "Export the CT again.")
@@ -149,11 +166,11 @@ def why_not_hounsfield(array: np.ndarray) -> str:
     low, high = (float(value) for value in np.percentile(sample, (0.5, 99.5)))
     dark = float((sample < -50).mean())
     tissue = float(((sample > -150) & (sample < 250)).mean())
+    if _seems_shifted(_without_padding(sample)):
+        return "they seem to be shifted by 1024; subtract 1024 from every voxel."
     if dark < 0.001:
         if low >= 0 and float(sample.max()) <= 255:
             return "they lie between 0 and 255, as in a picture."
-        if float(((sample > 874) & (sample < 1274)).mean()) > 0.1 and float((sample < 200).mean()) > 0.01:
-            return "they seem to be shifted by 1024; subtract 1024 from every voxel."
         return "none is as dark as fat or air, so this may be an MR or another kind of image."
     if high - low < 100:
         return f"they span only {low:.3g} to {high:.3g}."
@@ -162,6 +179,22 @@ def why_not_hounsfield(array: np.ndarray) -> str:
     if tissue < 0.01:
         return "hardly any lies in the range of soft tissue, -150 to 250."
     return ""
+
+
+def _seems_shifted(values: np.ndarray) -> bool:
+    """Whether soft tissue lies about 1024, air about 0 and nothing below."""
+    if float((values < -50).mean()) >= 0.001:
+        return False
+    return float(((values > 874) & (values < 1274)).mean()) > 0.1 and float((values < 200).mean()) > 0.01
+
+
+def _without_padding(values: np.ndarray) -> np.ndarray:
+    """The values less the one that scanners put outside the round field of view: the lowest, apart from all others."""
+    padding = values == values.min()
+    rest = values[~padding]
+    if rest.size == 0 or float(padding.mean()) < 0.001 or float(rest.min() - values.min()) < PADDING_GAP:
+        return values
+    return rest
 
 
 def _check_values(array: np.ndarray) -> None:

@@ -23,6 +23,8 @@ GAP_TOLERANCE = 0.1
 """Share by which the distance of two slices may differ from the others; rounded positions differ by less."""
 DUPLICATE_MM = 0.01
 ORIENTATION_TOLERANCE = 1e-3
+SHIFT_TOLERANCE_MM = 1.0
+"""How far a slice may lie from where an even step puts it; a tenth of the step where that is more."""
 
 __all__ = ["find_series", "is_dicom_file", "read_dicom_file", "read_dicom_folder"]
 
@@ -46,6 +48,12 @@ def read_dicom_folder(folder: Path, series: str | None = None) -> tuple[Volume, 
         count = "1 DICOM file" if len(without_image) == 1 else f"{len(without_image)} DICOM files"
         notices.append(
             Notice("skipped-files", f"{count} without a readable image left out, for example {without_image[0].name}.")
+        )
+    if chosen.unplaced:
+        raise InputError(
+            f"{len(chosen.unplaced)} of {len(chosen.unplaced) + len(chosen.images)} slices of the series {chosen} do "
+            "not state their place in the patient.",
+            "Export the series again with its positions and orientations.",
         )
     if len(chosen.images) == 1 and chosen.images[0].size[2] > 1:
         return _read_multi_frame(chosen.images[0].path), notices
@@ -146,6 +154,13 @@ def _geometry(ordered: Sequence[DicomSlice]) -> np.ndarray:
     lps = np.eye(4)
     lps[:3, 0], lps[:3, 1] = first.rows_and_columns
     along = (last.position - first.position) / (len(ordered) - 1)
+    places = np.array([item.position for item in ordered])
+    shift = np.linalg.norm(places - first.position - np.arange(len(ordered))[:, None] * along, axis=1).max()
+    if shift > max(SHIFT_TOLERANCE_MM, GAP_TOLERANCE * float(np.linalg.norm(along))):
+        raise InputError(
+            f"The slices are shifted against each other: one lies {shift:.1f} mm off the straight line.",
+            "Export the series again, one reconstruction alone.",
+        )
     lps[:3, 2] = along / np.linalg.norm(along)
     check_directions(lps[:3, :3])
     lps[:3, :3] *= (*first.spacing_mm, float(np.linalg.norm(along)))

@@ -7,6 +7,7 @@ tags: DICOM PS3.3, C.7.6.2 (Image Plane) and C.8.2.1 (CT Image).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from agunetr.errors import InputError
+from agunetr.inference.checks import check_name
 from agunetr.inference.unpacking import damaged
 
 MOST_FILES = 50_000
@@ -24,6 +26,12 @@ _SERIES_UID, _SERIES_DESCRIPTION, _SERIES_NUMBER = "0020|000e", "0008|103e", "00
 _POSITION, _ORIENTATION = "0020|0032", "0020|0037"
 _PIXEL_SPACING = "0028|0030"
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
+_ENDINGS = (".dcm", ".ima")
+_LEAST_BYTES = 132
+_CLASS = re.compile(rb"\x02\x00\x02\x00UI(..)([0-9.]+)", re.DOTALL)
+"""Media Storage SOP Class UID: what kind of object the file holds."""
+_IMAGE_CLASS = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(2|4|7|20|128|130)(\.\d+)*\.?")
+"""CT, MR, secondary capture, nuclear medicine and PET: objects that must have an image."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,11 @@ class DicomSeries:
         return [item for item in self.slices if item.position is not None and not item.localizer]
 
     @property
+    def unplaced(self) -> list[DicomSlice]:
+        """The slices that do not state their place and are no localizers."""
+        return [item for item in self.slices if item.position is None and not item.localizer]
+
+    @property
     def frames(self) -> int:
         """How many slices :attr:`images` holds, multi-frame files counted in full."""
         return sum(item.size[2] for item in self.images)
@@ -95,22 +108,41 @@ def find_series(folder: Path) -> tuple[list[DicomSeries], list[Path]]:
     """All series in a folder and its subfolders, and the DICOM files without a readable image.
 
     Raises:
-        InputError: the folder holds more than 50,000 files, or a damaged image.
+        InputError: the folder holds more than 50,000 files, a damaged DICOM file, or one whose name is not UTF-8.
     """
     found: dict[str, DicomSeries] = {}
     without_image = []
     for path in _files(folder):
-        if not is_dicom_file(path) or path.name.upper() == "DICOMDIR":
+        _check_whole(path)
+        if not path.is_file() or not is_dicom_file(path) or path.name.upper() == "DICOMDIR":
             continue
+        check_name(path)
         try:
             series, item = _read_header(path)
         except RuntimeError as error:
-            if _PIXEL_DATA in path.read_bytes():
+            if _must_hold_image(path):
                 raise damaged(path) from error
             without_image.append(path)  # a report, a plan
             continue
         found.setdefault(series.uid, series).slices.append(item)
     return list(found.values()), without_image
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a file named as a slice that has no content, rather than leave it out of the scan."""
+    if not path.name.lower().endswith(_ENDINGS) or path.name.startswith("._"):  # ._: macOS's own notes on a file
+        return
+    if not path.exists() or (path.is_file() and (path.stat().st_size < _LEAST_BYTES or not os.access(path, os.R_OK))):
+        raise damaged(path)
+
+
+def _must_hold_image(path: Path) -> bool:
+    """Whether a file that cannot be read as an image is a damaged one, and not a report, a plan or the like."""
+    content = path.read_bytes()
+    kind = _CLASS.search(content, _LEAST_BYTES, 1024)
+    if kind is None or _IMAGE_CLASS.fullmatch(kind[2]):
+        return True
+    return _PIXEL_DATA in content
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -15,11 +15,16 @@ from typing import BinaryIO
 
 import numpy as np
 
-from agunetr.errors import Notice
+from agunetr.errors import InputError, Notice
 from agunetr.inference.nifti_file import NO_ORIENTATION, examine_nifti
 from agunetr.inference.unpacking import GZIP, GZIP_OR_ZLIB, damaged, unpacked
 
 _LONGEST_HEADER = 1 << 20
+_PLACED_SPACE = re.compile(
+    r"(right-anterior-superior|left-anterior-superior|left-posterior-superior|ras|las|lps)(-time|t)?", re.IGNORECASE
+)
+"""The NRRD spaces that say where the patient's left, front and head are; scanner-xyz and the like do not."""
+_SEVERAL_FILES = re.compile(r"LIST\b|.*%\d*[du]", re.IGNORECASE)
 
 
 def examine_file(path: Path) -> tuple[list[Notice], np.ndarray]:
@@ -45,19 +50,45 @@ def examine_file(path: Path) -> tuple[list[Notice], np.ndarray]:
 def _examine_nrrd(path: Path) -> list[Notice]:
     with path.open("rb") as stream:
         header, start = _text_header(stream, lambda line: line in (b"\n", b"\r\n"))
-        fields = dict(re.findall(r"^([a-z ]+):=? *(.*?)\r?$", header, re.MULTILINE | re.IGNORECASE))
-        if fields.get("encoding", "").lower() in ("gzip", "gz") and "data file" not in fields:
-            _unpack_all(stream, start, GZIP)
-    return [] if "space" in fields or "space dimension" in fields else [NO_ORIENTATION]
+        found = re.findall(r"^([a-z ]+):=? *(.*?) *\r?$", header, re.MULTILINE | re.IGNORECASE)
+        fields = {name.lower(): value for name, value in found}
+        data = fields.get("data file", fields.get("datafile"))
+        if fields.get("encoding", "").lower() in ("gzip", "gz"):
+            if data is None:
+                _unpack_all(stream, start, GZIP)
+            else:
+                skipped = fields.get("line skip", fields.get("lineskip", "0"))
+                _unpack_file(path, data, GZIP, int(skipped) if skipped.isdecimal() else 0)
+    return [] if _PLACED_SPACE.fullmatch(fields.get("space", "")) else [NO_ORIENTATION]
 
 
 def _examine_metaimage(path: Path) -> list[Notice]:
     with path.open("rb") as stream:
         header, start = _text_header(stream, lambda line: line.startswith(b"ElementDataFile"))
         fields = dict(re.findall(r"^(\w+) *= *(.*?) *\r?$", header, re.MULTILINE))
-        if fields.get("ElementDataFile", "").upper() == "LOCAL" and fields.get("CompressedData", "").lower() == "true":
-            _unpack_all(stream, start, GZIP_OR_ZLIB)
+        data = fields.get("ElementDataFile", "")
+        if fields.get("CompressedData", "").lower() == "true":
+            if data.upper() == "LOCAL":
+                _unpack_all(stream, start, GZIP_OR_ZLIB)
+            elif data:
+                _unpack_file(path, data, GZIP_OR_ZLIB)
     return []
+
+
+def _unpack_file(header: Path, name: str, kind: int, lines_skipped: int = 0) -> None:
+    """Unpack the voxels that lie in a file of their own, named in the header."""
+    if _SEVERAL_FILES.match(name):
+        raise InputError(f"{header} spreads compressed voxels over several files.", "Save the CT as one file.")
+    path = header.parent / name
+    if not path.is_file():
+        raise InputError(f"{header} keeps its voxels in {path}, which is not there.", "Copy both files together.")
+    with path.open("rb") as stream:
+        for _ in range(lines_skipped):
+            stream.readline()
+        try:
+            _unpack_all(stream, stream.tell(), kind)
+        except (EOFError, zlib.error) as error:
+            raise damaged(path) from error
 
 
 def _unpack_all(stream: BinaryIO, start: int, kind: int) -> None:

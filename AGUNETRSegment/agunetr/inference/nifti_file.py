@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from agunetr.errors import InputError, Notice
-from agunetr.inference.checks import MOST_NAN_SHARE, check_spacing, infinite_voxels, too_many_nan
+from agunetr.inference.checks import MOST_NAN_SHARE, check_directions, check_spacing, infinite_voxels, too_many_nan
 from agunetr.inference.unpacking import GZIP, damaged, plain, unpacked
 
 NO_ORIENTATION = Notice(
@@ -26,6 +26,8 @@ NO_ORIENTATION = Notice(
 )
 
 _FLOAT_TYPES = {16: "f4", 64: "f8"}
+_BITS = {2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64}
+"""Bits a voxel by data type."""
 _HEADER_BYTES = 352
 
 
@@ -38,6 +40,7 @@ class _Header:
     spacing: tuple[float, ...]
     voxel_offset: int
     codes: tuple[int, int]
+    axes: np.ndarray
     scales: tuple[float, ...]
 
     @property
@@ -53,7 +56,8 @@ def examine_nifti(path: Path) -> tuple[list[Notice], np.ndarray]:
         the file, as flat indices in its order, *i* fastest.
 
     Raises:
-        InputError: it is no NIfTI-1, breaks off, has a spacing that is not positive, infinite voxels or too many NaN.
+        InputError: it is no NIfTI-1, breaks off, has a spacing that is not positive, axes that are not at right angles,
+            infinite voxels or too many NaN.
         EOFError, zlib.error: its compressed voxels are damaged.
     """
     with _chunks(path) as chunks:
@@ -82,14 +86,18 @@ def _header(path: Path, raw: bytes) -> _Header:
             continue
         rows = np.reshape(struct.unpack_from(f"{order}12f", raw, 280), (3, 4)).astype(np.float64)
         datatype, bits = struct.unpack_from(f"{order}2h", raw, 70)
+        (offset,) = struct.unpack_from(f"{order}f", raw, 108)
+        if not (np.isfinite(offset) and offset >= 0) or bits != _BITS.get(datatype, bits):
+            raise damaged(path)
         return _Header(
             order=order,
             dimensions=tuple(dimensions[:count]),
             datatype=datatype,
             bits=bits,
             spacing=struct.unpack_from(f"{order}8f", raw, 76)[1 : count + 1],
-            voxel_offset=int(struct.unpack_from(f"{order}f", raw, 108)[0]),
+            voxel_offset=int(offset),
             codes=struct.unpack_from(f"{order}2h", raw, 252),
+            axes=rows[:, :3],
             scales=tuple(np.linalg.norm(rows[:, :3], axis=0)),
         )
     if raw[:4] in (struct.pack("<i", 540), struct.pack(">i", 540)):
@@ -130,6 +138,10 @@ def _geometry_notices(header: _Header) -> list[Notice]:
     check_spacing(spatial)
     if header.codes == (0, 0):
         return [NO_ORIENTATION]
+    if header.codes[1] > 0 and len(spatial) == 3:  # ITK would pass over a sheared sform and take the qform
+        with np.errstate(all="ignore"):
+            directions = header.axes / np.array(header.scales)
+        check_directions(directions)
     if header.codes[1] > 0 and not np.allclose(header.scales[: len(spatial)], spatial, rtol=0.01):
         stated = " x ".join(f"{spacing:g}" for spacing in spatial)
         other = " x ".join(f"{scale:.3g}" for scale in header.scales)

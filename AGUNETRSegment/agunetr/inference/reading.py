@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from agunetr.errors import InputError, Notice
-from agunetr.inference.checks import check_directions, check_spacing, check_volume, replace_nan
+from agunetr.inference.checks import check_directions, check_name, check_spacing, check_volume, replace_nan
 from agunetr.inference.dicom import is_dicom_file, read_dicom_file, read_dicom_folder
 from agunetr.inference.file_integrity import examine_file
 from agunetr.inference.unpacking import damaged
@@ -86,8 +86,11 @@ def narrowed(array: np.ndarray) -> np.ndarray:
 
 
 def _check_exists(path: Path) -> None:
+    check_name(path)
     if not path.exists():
         raise InputError(f"{path} does not exist.", "Check the path.")
+    if not (path.is_file() or path.is_dir()):  # reading a pipe or a device may never end
+        raise InputError(f"{path} is neither a file nor a folder.", f"Give {_FORMATS}.")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read.", "Check its permissions.")
     if path.is_file() and path.stat().st_size == 0:

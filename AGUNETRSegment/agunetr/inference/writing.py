@@ -46,11 +46,14 @@ def check_output_folder(path: Path | str, needed_bytes: int = LEAST_FREE_BYTES) 
         needed_bytes: what must be free on its disk.
 
     Raises:
-        OutputError: the parent is missing, it is no folder, it cannot be written to, or its disk is full.
+        OutputError: the parent is missing, it is no folder or a dangling link, it cannot be written to, or its
+            disk is full.
     """
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file, not a folder.", "Choose a folder for the results.")
+    if folder.is_symlink() and not folder.exists():
+        raise OutputError(f"{folder} is a link to nothing.", "Remove it, or choose another folder for the results.")
     place = folder if folder.is_dir() else folder.absolute().parent
     if not place.is_dir():
         raise OutputError(f"The folder {place} does not exist.", "Make it, or choose another folder for the results.")
