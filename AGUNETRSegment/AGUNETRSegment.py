@@ -183,8 +183,11 @@ class AGUNETRSegmentLogic(ScriptedLoadableModuleLogic):
         return outcome[0]
 
     def cancel(self):
-        """Stop the run; its *failed* callback follows within two seconds."""
-        self._runner.cancel()
+        """Stop the run, or the search for models; its *failed* callback follows within two seconds."""
+        if self._runner.running:
+            self._runner.cancel()
+        else:
+            self._client.cancel()
 
     def stop(self):
         """End the worker process."""

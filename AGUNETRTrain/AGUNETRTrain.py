@@ -149,8 +149,11 @@ class AGUNETRTrainWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         settings = self.settings()
         self.ui.experimentSelector.setCurrentIndex(self.ui.experimentSelector.findText(settings.experiment))
-        self.ui.dataFolderSelector.currentPath = settings.dataFolder
-        self.ui.runFolderSelector.currentPath = settings.runFolder
+        # Only what differs: an assignment moves the cursor to the end while the user types in the middle.
+        if self.ui.dataFolderSelector.currentPath != settings.dataFolder:
+            self.ui.dataFolderSelector.currentPath = settings.dataFolder
+        if self.ui.runFolderSelector.currentPath != settings.runFolder:
+            self.ui.runFolderSelector.currentPath = settings.runFolder
         self.ui.descriptionLabel.text = self.logic.describe(settings.experiment)
         self.ui.commandText.setPlainText(commandText(trainingCommand(settings)))
         self._checkCanStart()
@@ -164,6 +167,8 @@ class AGUNETRTrainWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onStartButton(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("Training could not be started."), waitCursor=True):
+            self.ui.dataFolderSelector.addCurrentPathToHistory()
+            self.ui.runFolderSelector.addCurrentPathToHistory()
             self.ui.logText.clear()
             self.logic.start(self.settings(), self.ui.logText.appendPlainText, self.onFinished)
             self.ui.statusLabel.text = _("Training is running.")

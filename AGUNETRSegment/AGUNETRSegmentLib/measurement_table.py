@@ -32,6 +32,7 @@ def addMeasurementTable(scene, result: dict, name: str):
     tableNode.SetName(name)
     tableNode.SetDescription(_("AGUNETR {version} on {device}").format(
         version=result.get("agunetr_version", "?"), device=result.get("device", "?")))
+    tableNode.SetUseColumnTitleAsColumnHeader(True)
     scene.AddNode(tableNode)
     _addTextColumn(tableNode, _("Model"), [model["name"] for model in models])
     for key, title, unit in MEASURES:
@@ -54,6 +55,7 @@ def _addTextColumn(tableNode, title: str, values: list[str]) -> None:
     for value in values:
         column.InsertNextValue(str(value))
     tableNode.AddColumn(column)
+    tableNode.SetColumnTitle(title, title)
 
 
 def _addNumberColumn(tableNode, title: str, unit: str, values: list[float | None]) -> None:
@@ -62,6 +64,6 @@ def _addNumberColumn(tableNode, title: str, unit: str, values: list[float | None
     for value in values:
         column.InsertNextValue(math.nan if value is None else float(value))
     tableNode.AddColumn(column)
+    tableNode.SetColumnTitle(title, f"{title} ({unit})" if unit else title)
     if unit:
         tableNode.SetColumnUnitLabel(title, unit)
-        tableNode.SetColumnTitle(title, f"{title} ({unit})")

@@ -45,5 +45,5 @@ def killTree(pid: int) -> None:
 def _signalGroup(pid: int, number: int) -> None:
     try:
         os.killpg(pid, number)
-    except ProcessLookupError:
-        pass  # it left in between
+    except (ProcessLookupError, PermissionError):
+        pass  # it left in between; macOS refuses to signal a group of which only zombies are left

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
+
 import vtk
 
 from .errors import SegmentationError
@@ -59,7 +62,7 @@ class SegmentPanel:
             ready, reason = True, _("Segment the spleen in the CT.")
         self.ui.segmentButton.enabled = ready
         self.ui.segmentButton.toolTip = reason
-        self.ui.cancelButton.enabled = self.logic.running
+        self.ui.cancelButton.enabled = self.logic.busy
         self.ui.refreshModelsButton.enabled = not self.logic.busy
         self.ui.progressBar.visible = self.logic.running
 
@@ -105,7 +108,13 @@ class SegmentPanel:
                 RunCallbacks(self.onProgress, self.onFinished, self.onFailed))
         except SegmentationError as error:
             self.onFailed(error)
-        self.updateButtons()
+        except Exception as error:  # the module itself is at fault: still one sentence, and the details to report
+            logging.exception("Segmentation could not start.")
+            self.onFailed(SegmentationError(
+                "unexpected", _("Segmentation could not start: {problem}.").format(problem=error),
+                _("Please report this with the text of the log."), traceback.format_exc()))
+        finally:
+            self.updateButtons()
 
     def onCancelButton(self, _checked: bool = False) -> None:
         """The user wants it to stop."""

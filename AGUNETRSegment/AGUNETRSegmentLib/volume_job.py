@@ -7,10 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import slicer
+import vtk
 
 from .errors import SegmentationError
 from .geometry import isOrthogonal, localMatrix, parentMatrix, setLocalMatrix
 from .translation import _
+
+# The NRRD writer knows no signed char and no 64-bit integers; what is written in their place.
+WRITTEN_AS = {
+    vtk.VTK_SIGNED_CHAR: vtk.VTK_SHORT,
+    **dict.fromkeys(
+        (vtk.VTK_LONG, vtk.VTK_UNSIGNED_LONG, vtk.VTK_LONG_LONG, vtk.VTK_UNSIGNED_LONG_LONG, vtk.VTK_ID_TYPE),
+        vtk.VTK_DOUBLE),
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ def exportVolume(volumeNode, folder: Path) -> VolumeJob:
     """Write a volume node to ``input.nrrd`` in *folder*, parent transforms hardened on a copy.
 
     The copy shares the voxels with the node and only has its own matrix, so nothing is duplicated in memory and the
-    scene does not change.
+    scene does not change. Only voxels of a type that NRRD files cannot hold are converted.
 
     :param volumeNode: a single-component scalar volume; linear parent transforms are applied.
     :param folder: an existing folder.
@@ -50,7 +59,7 @@ def exportVolume(volumeNode, folder: Path) -> VolumeJob:
                 name=volumeNode.GetName()),
             _('Resample it first with "Crop Volume", then segment the new volume.'))
     copy = slicer.vtkMRMLScalarVolumeNode()
-    copy.SetAndObserveImageData(volumeNode.GetImageData())
+    copy.SetAndObserveImageData(_writableImage(volumeNode.GetImageData()))
     setLocalMatrix(copy, ijkToWorld)
     path = Path(folder) / "input.nrrd"
     storageNode = slicer.vtkMRMLNRRDStorageNode()
@@ -63,6 +72,16 @@ def exportVolume(volumeNode, folder: Path) -> VolumeJob:
             _("Check that the temporary folder (Edit > Application Settings > Modules) is writable and not full."))
     columns, rows, slices = volumeNode.GetImageData().GetDimensions()
     return VolumeJob(volumeNode, volumeNode.GetName() or "volume", path, (slices, rows, columns), ijkToWorld)
+
+
+def _writableImage(image):
+    if image.GetScalarType() not in WRITTEN_AS:
+        return image
+    cast = vtk.vtkImageCast()
+    cast.SetInputData(image)
+    cast.SetOutputScalarType(WRITTEN_AS[image.GetScalarType()])
+    cast.Update()
+    return cast.GetOutput()
 
 
 def _refuseUnsuitable(volumeNode) -> None:

@@ -58,6 +58,7 @@ def engineEnvironment(moduleFolder: Path) -> dict[str, str]:
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join([*known, *filter(None, [environment.get("PYTHONPATH")])])
     environment["PYTHONUNBUFFERED"] = "1"
+    environment["PYTHONIOENCODING"] = "utf-8"  # what TrainingProcess decodes; Windows would print its code page
     return environment
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from worker_process import CANCEL_SECONDS, child_environment
+from worker_process import cancel_seconds, child_environment
 
 from agunetr.cli import main
 from agunetr.commands.exit_codes import UsageError
@@ -129,6 +129,23 @@ def test_case_names():
             case_names([Path(text) for text in clash])
 
 
+def test_case_names_stay_inside_the_output_folder(tmp_path, monkeypatch):
+    (tmp_path / "patient" / "ct").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "patient" / "ct")
+    assert case_names([Path(".."), Path("x/.."), Path("../scan.nii")]) == ["patient", "ct", "scan"]
+    for path in ("a/.nii.gz", "...nii.gz", ".hidden.nii", "/"):
+        with pytest.raises(UsageError, match="would be written to a folder called"):
+            case_names([Path(path), Path("ct.nii")])
+
+
+def test_the_input_is_not_replaced_by_its_mask(tiny_ct, tmp_path, capfd):
+    path = tmp_path / "tiny-base.nii.gz"
+    path.write_bytes(tiny_ct.read_bytes())
+    assert segment(path, "-m", "tiny-base", "-o", tmp_path, "--overwrite") == 5
+    assert "would replace the input" in capfd.readouterr().err
+    assert path.read_bytes() == tiny_ct.read_bytes() and names(tmp_path) == [path.name]
+
+
 def run_interrupted(tiny_ct, tiny_models, output, *signals):
     """Starts a long segmentation, interrupts it among its windows, returns exit code, events, and seconds it took."""
     arguments = ["-m", "tiny-fine", "-o", str(output), "--overlap", "0.9", "--window-batch", "2", "--json"]
@@ -156,7 +173,7 @@ def test_interruption_is_quick_and_leaves_nothing(signals, tiny_ct, tiny_models,
     output = tmp_path / "out"
     code, events, seconds = run_interrupted(tiny_ct, tiny_models, output, *signals)
     assert code == 130
-    assert seconds < CANCEL_SECONDS
+    assert seconds < cancel_seconds()
     assert (events[-1]["event"], events[-1]["kind"]) == ("error", "cancelled")
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 

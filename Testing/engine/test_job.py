@@ -143,6 +143,59 @@ def test_a_disk_that_fails_while_moving_leaves_nothing_new(tmp_path, monkeypatch
     assert _contents(tmp_path) == []
 
 
+@pytest.mark.parametrize("failing", ["result.json", "base.nii.gz", "aside"])
+def test_a_disk_that_fails_while_overwriting_keeps_the_earlier_results(tmp_path, monkeypatch, failing):
+    for name in ("base.nii.gz", "result.json"):
+        (tmp_path / name).write_text(f"earlier {name}")
+    move = os.replace
+    moves = []
+
+    def fails(source, target):
+        if target.parent.name == result_folder.REPLACED or target.parent == tmp_path:  # else: writing, not moving
+            moves.append(target.name)
+            if failing == "aside":
+                fail = len(moves) == 2
+            else:
+                fail = moves[-1] == failing and source.parent.name.startswith(result_folder.HIDDEN_PREFIX)
+            if fail:
+                raise OSError(28, "No space left on device")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OutputError, match="No space left"):
+        run_job(SCAN, [], [BASE], EXACT, tmp_path, overwrite=True)
+    assert moves[0] == moves[-1] == "result.json"
+    assert _contents(tmp_path) == ["base.nii.gz", "result.json"]
+    assert all((tmp_path / name).read_text() == f"earlier {name}" for name in _contents(tmp_path))
+
+
+def test_overwriting_removes_gate_maps_of_the_earlier_result_and_nothing_else(tmp_path):
+    output = tmp_path / "results"
+    run_job(SCAN, [], [GATED], dataclasses.replace(EXACT, attention=("all",)), output)
+    for path in (output / "gated_mine.nii.gz", tmp_path / "x_a.nii.gz", output / "notes_1.nii.gz"):
+        path.write_text("not a result")
+    result = json.loads((output / "result.json").read_text(encoding="utf-8"))
+    result["models"] += [
+        {"name": "../x", "attention": {"a": "../x_a.nii.gz"}}, {"name": "y", "attention": {"a": "notes_1.nii.gz"}}
+    ]  # fmt: skip
+    (output / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    run_job(SCAN, [], [GATED], EXACT, output, overwrite=True)
+    assert _contents(output) == ["gated.nii.gz", "gated_mine.nii.gz", "notes_1.nii.gz", "result.json"]
+    assert (tmp_path / "x_a.nii.gz").exists()
+
+
+@pytest.mark.parametrize("dicom", [False, True])
+def test_the_input_is_never_replaced(tmp_path, dicom):
+    path = tmp_path / "base.nii.gz"
+    path.write_bytes(bytes(128) + b"DICM")
+    segmenter = Segmenter(EXACT)
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="would replace the input"):
+            described = {"path": str(tmp_path if dicom else path)}
+            run_job(SCAN, [], [BASE], EXACT, tmp_path, segmenter, None, None, described, overwrite)
+    assert path.read_bytes()[128:] == b"DICM" and _contents(tmp_path) == ["base.nii.gz"] and not segmenter._warm
+
+
 def test_a_process_that_must_end_at_once_can_discard_what_it_has_written(tmp_path):
     with pytest.raises(OutputError), result_folder.ResultFolder(tmp_path / "results", ["a.txt"]) as folder:
         (folder.path / "a.txt").write_text("half")

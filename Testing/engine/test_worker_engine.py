@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from worker_process import CANCEL_SECONDS, WorkerProcess
+from worker_process import WorkerProcess, cancel_seconds
 
 # On a starved machine a window may take longer than the usual grace, and the worker would leave.
 PATIENT_WORKER = ("-m", "agunetr.worker", "--grace-seconds", "60")
@@ -113,7 +113,7 @@ def test_cancel_between_windows_within_two_seconds(worker, tiny_ct, output):
     assert worker.next("error")["kind"] == "busy"
     worker.send({"command": "cancel", "job": "long"})
     error = worker.next("error", "result")
-    assert time.monotonic() - started < CANCEL_SECONDS
+    assert time.monotonic() - started < cancel_seconds()
     assert (error["job"], error["kind"]) == ("long", "cancelled")
     assert not files_below(output.parent)
     worker.segment("after", str(tiny_ct), str(output), models=["tiny-base"])
@@ -132,7 +132,7 @@ def test_a_worker_that_ends_leaves_no_file_under_a_final_name(tiny_models, tiny_
             worker.process.terminate()
         else:
             worker.process.stdin.close()
-        assert worker.exit_code(timeout=20) == (-signal.SIGKILL if end == "kill" else 0)
+        assert worker.exit_code(timeout=180) == (-signal.SIGKILL if end == "kill" else 0)
     assert not output.exists()
     if end != "kill":  # a killed process cannot tidy up; its unfinished folder is hidden
         assert not files_below(output.parent)

@@ -140,6 +140,40 @@ def test_a_crash_shows_its_sentence_and_keeps_the_log(application, monkeypatch):
     assert application.ui.refreshModelsButton.enabled
 
 
+def test_an_error_of_the_worker_shows_message_and_remedy(application, monkeypatch):
+    application.enter()
+    event = '{"event": "error", "kind": "dependencies", "message": "MONAI is missing.", "remedy": "Install it."}'
+    monkeypatch.setattr(application.widget.logic._client, "_command", [
+        sys.executable, "-c", f"input(); print({event!r}, flush=True); input()"])
+    application.widget.logic.stop()
+    application.ui.refreshModelsButton.click()
+    application.runUntil(lambda: not application.widget.logic.busy)
+    assert application.ui.statusLabel.text == "MONAI is missing. Install it."
+
+
+def test_the_search_for_models_can_be_cancelled(application, monkeypatch):
+    application.enter()
+    monkeypatch.setattr(application.widget.logic._client, "_command", [
+        sys.executable, "-c", "import time; time.sleep(60)"])
+    application.widget.logic.stop()
+    application.ui.refreshModelsButton.click()
+    application.ui.cancelButton.click()
+    application.runUntil(lambda: not application.widget.logic.busy, 20)
+    assert application.ui.statusLabel.text.startswith("Cancelled") and not application.ui.cancelButton.enabled
+    assert application.ui.modelsList.count
+
+
+def test_a_fault_of_the_module_is_a_sentence_too(application, monkeypatch):
+    def failing(*_arguments):
+        raise RuntimeError("no such thing")
+
+    choose(application, "compact-base")
+    monkeypatch.setattr(application.widget.logic, "start", failing)
+    application.ui.segmentButton.click()
+    assert application.ui.statusLabel.text.startswith("Segmentation could not start: no such thing.")
+    assert "Traceback" in application.ui.logTextEdit.plain and application.ui.segmentButton.enabled
+
+
 def test_the_logic_works_from_a_script(application):
     volumeNode = addCt(application)
     logic = application.module.AGUNETRSegmentLogic()

@@ -90,6 +90,16 @@ def test_the_voxel_type_is_kept(tmp_path, scalarType):
     assert job.shape == (2, 3, 4)
 
 
+@pytest.mark.parametrize(("scalarType", "written"), [(np.int8, np.int16), (np.uint64, np.float64)])
+def test_a_voxel_type_that_nrrd_cannot_hold_is_converted(tmp_path, scalarType, written):
+    volumeNode = addVolume(newScene(), np.eye(4))
+    voxels = np.arange(100, 124).reshape(2, 3, 4).astype(scalarType)
+    slicer.util.updateVolumeFromArray(volumeNode, voxels)
+    array = sitk.GetArrayFromImage(sitk.ReadImage(str(exportVolume(volumeNode, tmp_path).path)))
+    assert array.dtype == written and np.array_equal(array, voxels)
+    assert slicer.util.arrayFromVolume(volumeNode).dtype == scalarType
+
+
 def refusal(volumeNode, folder) -> SegmentationError:
     with pytest.raises(SegmentationError) as caught:
         exportVolume(volumeNode, folder)

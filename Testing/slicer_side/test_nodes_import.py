@@ -164,6 +164,9 @@ def test_the_table_names_units_and_keeps_undefined_undefined(tmp_path):
     columns = [table.GetColumnName(index) for index in range(table.GetNumberOfColumns())]
     assert columns[:5] == ["Model", "Volume", "Voxels", "Longest axis", "Mean density"]
     assert table.GetColumnUnitLabel("Volume") == "ml"
+    assert table.GetUseColumnTitleAsColumnHeader()
+    units = {"Volume": " (ml)", "Longest axis": " (mm)", "Mean density": " (HU)"}
+    assert [table.GetColumnTitle(name) for name in columns] == [name + units.get(name, "") for name in columns]
     assert table.GetTable().GetColumnByName("Volume").GetValue(1) == 124.5
     assert table.GetTable().GetColumnByName("Dice with compact-base").GetValue(1) == 0.875
     assert table.GetTable().GetColumnByName("Dice with compact-base").GetValue(0) == 1.0

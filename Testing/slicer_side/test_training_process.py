@@ -167,6 +167,7 @@ def test_the_child_finds_both_engines_from_the_source_tree(project_root):
     lines, codes = [], []
     script = "import agunetr, agunetr_train; print(agunetr.__file__)"
     environment = engineEnvironment(project_root / "AGUNETRTrain")
+    assert environment["PYTHONIOENCODING"] == "utf-8"
     process = TrainingProcess([sys.executable, "-c", script], environment, lines.append, codes.append)
     process.start()
     _run(process)

@@ -124,12 +124,12 @@ class _StageBars:
 
 
 def _width(stream: TextIO) -> dict[str, Any]:
-    """tqdm's arguments for the bar's width; some terminals (serial lines, recorders) say that they have 0 columns."""
+    """tqdm's arguments for the bar's width; some terminals (serial lines, recorders) say that they have no size."""
     try:
         columns = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
         columns = 0
-    return {"dynamic_ncols": True} if columns else {"ncols": 80}
+    return {"dynamic_ncols": True} if columns else {"ncols": 80, "nrows": 24}
 
 
 @contextlib.contextmanager

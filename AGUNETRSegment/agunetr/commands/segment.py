@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,16 +78,24 @@ def case_names(paths: Sequence[Path]) -> list[str]:
     """A folder name for each CT: its file name without the image suffix, else with its folder's name in front.
 
     Raises:
-        UsageError: two CTs cannot be told apart, so one result would replace the other.
+        UsageError: two CTs cannot be told apart, so one result would replace the other; or a CT has no name that a
+            folder inside the output folder can have.
     """
+    # Not resolve(): a link's own name tells cases apart, the name of what it points to may be a checksum.
+    paths = [Path(os.path.abspath(path)) for path in paths]
     names = [_stem(path) for path in paths]
     counts = Counter(name.casefold() for name in names)
     names = [
-        f"{path.absolute().parent.name}_{name}" if counts[name.casefold()] > 1 else name
+        f"{path.parent.name}_{name}" if counts[name.casefold()] > 1 else name
         for path, name in zip(paths, names, strict=True)
     ]
     counts = Counter(name.casefold() for name in names)
     for path, name in zip(paths, names, strict=True):
+        if not name or name.startswith("."):
+            raise UsageError(
+                f"The results of {path} would be written to a folder called '{name}'.",
+                "Rename it, or segment it in a run of its own.",
+            )
         if counts[name.casefold()] > 1:
             raise UsageError(
                 f"Several CTs would be written to the folder '{name}', one of them {path}.",

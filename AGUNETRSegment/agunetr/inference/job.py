@@ -18,6 +18,7 @@ last: a run that fails, is cancelled or is killed leaves no file under a final n
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,8 +27,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agunetr import __version__
-from agunetr.errors import Cancelled, ModelError, Notice
+from agunetr.errors import Cancelled, ModelError, Notice, OutputError
 from agunetr.inference.attention import ALL, wanted_gates
+from agunetr.inference.dicom_series import is_dicom_file
 from agunetr.inference.inferer import CancelQuery, Progress
 from agunetr.inference.result_folder import ResultFolder
 from agunetr.inference.segmenter import Segmentation, Segmenter, SegmentOptions
@@ -65,24 +67,32 @@ def run_job(
         segmenter: one with warm networks; a new one where None.
         progress: told (stage, done, total); with several models the stage starts with the model's name.
         cancelled: asked between windows and between stages.
-        input_description: what ``result.json`` says about the input, for example its path.
-        overwrite: replace results of an earlier run.
+        input_description: what ``result.json`` says about the input; the file or folder of its path is never replaced.
+        overwrite: replace results of an earlier run, and remove gate maps of it that this one has not.
 
     Returns:
         What ``result.json`` holds.
 
     Raises:
-        OutputError: results are there already, or cannot be written.
+        OutputError: results are there already, would replace the input, or cannot be written.
         ModelError: no model, two of one name, or no model has a gate that was asked for.
         InputError, DeviceError, MemoryExhausted, Cancelled: see :meth:`Segmenter.segment`.
     """
     started = time.perf_counter()
     _check_models(bundles, options)
+    names = _file_names(bundles, options)
+    output = Path(output_folder)
+    source = _source(input_description)
+    for name in names:
+        if _is_input(output / name, source):
+            raise OutputError(
+                f"The result {output / name} would replace the input.", "Choose another folder for the results."
+            )
     segmenter = segmenter or Segmenter(options)
     entries: list[dict[str, Any]] = []
     masks: list[np.ndarray] = []
     answer: Segmentation | None = None
-    with ResultFolder(output_folder, _file_names(bundles, options), overwrite) as folder:
+    with ResultFolder(output, names, overwrite) as folder:
         try:
             for bundle in bundles:
                 told = _with_name(progress, bundle.name) if len(bundles) > 1 else progress
@@ -115,7 +125,7 @@ def run_job(
         write_json(result, folder.path / RESULT_FILE)
         if cancelled is not None and cancelled():
             raise Cancelled()
-        folder.publish()
+        folder.publish([name for name in _gate_maps_there(output) if not _is_input(output / name, source)])
     return result
 
 
@@ -150,6 +160,35 @@ def _write_model(
         "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
         "windows": answer.windows,
     }
+
+
+def _source(input_description: Mapping[str, Any] | None) -> Path | None:
+    path = (input_description or {}).get("path")
+    return Path(path).expanduser() if path else None
+
+
+def _is_input(path: Path, source: Path | None) -> bool:
+    """Whether the file is the input, or one of the DICOM files in the input's folder or a folder in that."""
+    if source is None or not path.is_file() or not source.exists():
+        return False
+    if source.is_dir():
+        return path.resolve().is_relative_to(source.resolve()) and is_dicom_file(path)
+    return path.samefile(source)
+
+
+def _gate_maps_there(output: Path) -> list[str]:
+    """The gate maps that the folder's ``result.json`` names; no other file, whatever somebody wrote into it."""
+    try:
+        models = json.loads((output / RESULT_FILE).read_text(encoding="utf-8"))["models"]
+        names = [
+            file
+            for model in models
+            for gate, file in model["attention"].items()
+            if file == f"{model['name']}_{gate}.nii.gz" and Path(file).name == file
+        ]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return []
+    return [name for name in names if (output / name).is_file()]
 
 
 def _check_models(bundles: Sequence[ModelBundle], options: SegmentOptions) -> None:
