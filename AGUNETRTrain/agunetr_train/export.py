@@ -34,7 +34,7 @@ SPLEEN_FREE_LENGTH_MM = 100.0
 """Parts of kept-out scans that start this far from the spleen and are this long show whether a spleen is invented."""
 
 SCORE_NOTE = (
-    "A Dice is agreement with the reference masks named under the training data, not accuracy. Validation cases were "
+    "A Dice is agreement with the reference masks, which no expert drew, not accuracy. Validation cases were "
     "looked at while training, test cases were not; no weight was trained on either."
 )
 
