@@ -12,10 +12,12 @@ import importlib
 import os
 import sys
 import warnings
+from typing import NoReturn
 
 from agunetr import __version__
 from agunetr.commands.console import open_console
 from agunetr.commands.exit_codes import exit_code, exit_code_table
+from agunetr.commands.interruption import handlers_restored
 
 COMMANDS = ("segment", "compare", "evaluate", "models", "phantom", "doctor")
 
@@ -63,6 +65,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit code; ``--help`` and wrong usage raise SystemExit as argparse does."""
+    with handlers_restored():
+        return _run(arguments)
+
+
+def program() -> NoReturn:
+    """Runs the command of this process's arguments and ends the process with its exit code."""
+    sys.exit(_run(None))
+
+
+def _run(arguments: list[str] | None) -> int:
     parsed = build_parser().parse_args(arguments)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # deprecation notes of libraries are for developers (python -W default)
@@ -84,4 +96,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -15,6 +15,10 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
     The first SIGINT or SIGTERM sets it; the second raises KeyboardInterrupt, for whoever cannot wait. Outside of the
     main thread no signal can be caught, and the function stays False.
+
+    After a stop both signals are ignored when the context ends: the program is on its way out, and one more Ctrl+C must
+    not turn its exit code and its message into a traceback. :func:`handlers_restored` undoes that for a caller that
+    goes on.
     """
     stop = threading.Event()
 
@@ -30,6 +34,20 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if stop.is_set() else handler)
+
+
+@contextlib.contextmanager
+def handlers_restored() -> Iterator[None]:
+    """Puts the signal handlers back that were there before, whatever happened inside; a no-op in other threads."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
