@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
+if TYPE_CHECKING:
+    from agunetr.models.bundle import ModelBundle
 
 # The coarse models see the tiny CT in two windows; the fine one in many, for tests that need a long job.
 TINY_MODELS = (
@@ -56,3 +61,17 @@ def tiny_ct(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("tiny ct") / "Jürgen 脾臓.nii.gz"
     sitk.WriteImage(image, str(path))
     return path
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    """A tiny model folder, with a torch file; not to be changed."""
+    from tiny_models import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("saved"), torch_file=True)
+
+
+@pytest.fixture
+def copy(saved: ModelBundle, tmp_path: Path) -> Path:
+    """The same folder for a test to change."""
+    return Path(shutil.copytree(saved.folder, tmp_path / "copy"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,16 +17,6 @@ from agunetr.errors import ModelError, OutputError
 from agunetr.models.bundle import ModelBundle, load_bundle, save_bundle, update_bundle
 from agunetr.models.metadata import ModelDescription, check_name
 from agunetr.networks.unetr import GatedUNETR
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    return save_tiny(tmp_path_factory.mktemp("saved"), torch_file=True)
-
-
-@pytest.fixture
-def copy(saved: ModelBundle, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(saved.folder, tmp_path / "copy"))
 
 
 def same_weights(first: GatedUNETR, second: GatedUNETR, tolerance: float = 0.0) -> bool:

@@ -5,27 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-import shutil
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 from changed_bundles import WEIGHTS, Mine, change_metadata, refusal, replace_weights
-from tiny_models import save_tiny, tiny_network
+from tiny_models import tiny_network
 
 from agunetr.errors import ModelError
 from agunetr.models.bundle import ModelBundle, load_bundle
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    return save_tiny(tmp_path_factory.mktemp("saved"), torch_file=True)
-
-
-@pytest.fixture
-def copy(saved: ModelBundle, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(saved.folder, tmp_path / "copy"))
 
 
 def test_no_model(tmp_path: Path) -> None:
