@@ -56,6 +56,32 @@ class RandOrganEnhancementd(MapTransform, Randomizable):
         return result
 
 
+class RandSlabd(MapTransform, Randomizable):
+    """Keep a slab of axial slices and turn the rest to air, as a scan of a few centimetres looks after padding.
+
+    Args:
+        prob: how often.
+        slices: (fewest, most) slices kept, of the last axis (S).
+    """
+
+    def __init__(self, prob: float, slices: tuple[int, int]) -> None:
+        MapTransform.__init__(self, BOTH)
+        self.prob = prob
+        self.slices = slices
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        result = dict(data)
+        if self.R.random() < self.prob:
+            depth = result["image"].shape[-1]
+            kept = min(int(self.R.randint(self.slices[0], self.slices[1] + 1)), depth)
+            first = int(self.R.randint(0, depth - kept + 1))
+            for key in BOTH:
+                slab = torch.zeros_like(result[key])
+                slab[..., first : first + kept] = result[key][..., first : first + kept]
+                result[key] = slab
+        return result
+
+
 def two_channel_target(label: torch.Tensor) -> torch.Tensor:
     """(B, 1, ...) soft foreground to (B, 2, ...) shares of background and foreground."""
     return torch.cat([1.0 - label, label], dim=1)
@@ -105,5 +131,7 @@ def training_transforms(window: tuple[int, int, int], foreground_share: float, a
             # What leaves the intensity range by augmentation is clipped, as preparation clips every image.
             ThresholdIntensityd("image", threshold=0.0, above=True, cval=0.0),
             ThresholdIntensityd("image", threshold=1.0, above=False, cval=1.0),
+            # Last: padding around a scan is plain air, without the scan's noise.
+            RandSlabd(a.p_slab, a.slab_slices),
         ]
     )

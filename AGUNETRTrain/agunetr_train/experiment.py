@@ -19,7 +19,10 @@ from agunetr.networks.variants import NetworkConfig, network_config
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of a patch; ``p_`` fields are probabilities, ranges are symmetric unless they are pairs."""
+    """Random changes of a patch; ``p_`` fields are probabilities, ranges are symmetric unless they are pairs.
+
+    ``slab_slices`` is the (fewest, most) axial slices that a patch made a slab keeps; the others become air.
+    """
 
     rotation_degrees: float = 15.0
     stretch: float = 0.1
@@ -33,6 +36,8 @@ class Augmentation:
     p_noise: float = 0.4
     p_blur: float = 0.2
     p_low_resolution: float = 0.2
+    p_slab: float = 0.0
+    slab_slices: tuple[int, int] = (10, 40)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Stage:
         epochs, steps_per_epoch: optimiser steps in all are their product; checkpoints are written between epochs.
         learning_rate, final_learning_rate, warm_up_steps, weight_decay: AdamW with linear warm-up, then cosine.
         foreground_share: share of patches centred on foreground.
+        dice_smoothing: voxels added to both sides of the Dice fraction. With next to none, a patch without the organ
+            gives the Dice loss no gradient and false alarms cost little; some hundred make it "mark nothing here".
         ema_momentum: of the exponential moving average of the weights, which is what is validated and exported;
             0 switches it off.
         validate_every: epochs between validations.
@@ -63,6 +70,7 @@ class Stage:
     warm_up_steps: int = 100
     weight_decay: float = 1e-2
     foreground_share: float = 0.5
+    dice_smoothing: float = 1e-5
     ema_momentum: float = 0.004
     validate_every: int = 5
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -169,6 +177,16 @@ def _check(experiment: Experiment) -> None:
             value = getattr(stage, name)
             if type(value) is not int or value < 1:
                 raise InputError(f"{name} of stage {stage.name!r} is {value!r}.", "Give a positive whole number.")
+        if not isinstance(stage.dice_smoothing, int | float) or stage.dice_smoothing <= 0:
+            raise InputError(
+                f"dice_smoothing of stage {stage.name!r} is {stage.dice_smoothing!r}.", "Give a number above 0."
+            )
+        fewest, most = stage.augmentation.slab_slices
+        if not 1 <= fewest <= most:
+            raise InputError(
+                f"slab_slices of stage {stage.name!r} is {stage.augmentation.slab_slices!r}.",
+                "Give the fewest and the most slices, at least 1.",
+            )
         if not stage.spacings_mm or any(not 0.1 <= spacing <= 20 for spacing in stage.spacings_mm):
             raise InputError(f"spacings_mm of stage {stage.name!r} is {stage.spacings_mm!r}.", "Give spacings in mm.")
         try:

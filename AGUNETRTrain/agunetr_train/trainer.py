@@ -48,10 +48,14 @@ log = logging.getLogger(__name__)
 
 
 class SoftDiceCELoss(DiceCELoss):
-    """MONAI's Dice + cross-entropy against the soft two-channel target of a one-channel soft mask."""
+    """MONAI's Dice + cross-entropy against the soft two-channel target of a one-channel soft mask.
 
-    def __init__(self) -> None:
-        super().__init__(softmax=True)
+    Args:
+        smoothing: see :attr:`agunetr_train.experiment.Stage.dice_smoothing`.
+    """
+
+    def __init__(self, smoothing: float = 1e-5) -> None:
+        super().__init__(softmax=True, smooth_nr=smoothing, smooth_dr=smoothing)
 
     def forward(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """(B, 2, ...) logits and (B, 1, ...) soft mask in [0, 1] to the mean loss."""
@@ -95,7 +99,7 @@ def train_stage(
         train_data_loader=loader,
         network=network,
         optimizer=optimizer,
-        loss_function=SoftDiceCELoss(),
+        loss_function=SoftDiceCELoss(stage.dice_smoothing),
         train_handlers=[LrScheduleHandler(scheduler, print_lr=False, epoch_level=False)],
         optim_set_to_none=True,
     )

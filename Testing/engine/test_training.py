@@ -185,6 +185,8 @@ def test_parts_without_spleen_keep_their_place_in_the_patient():
         (dict(stages=3), "wrong kind"),
         (dict(stages=[{"name": "a", "variant": "unetr", **STAGE, "start": "b"}]), "no earlier stage"),
         (dict(stages=[{"name": "a", "variant": "unetr", **STAGE, "epochs": 0}]), "epochs"),
+        (dict(stages=[{"name": "a", "variant": "unetr", **STAGE, "dice_smoothing": 0}]), "dice_smoothing"),
+        (dict(stages=[{"name": "a", "variant": "unetr", **STAGE, "augmentation": {"slab_slices": [9, 3]}}]), "slab_"),
         (dict(stages=[{"name": "a", "variant": "v9", **STAGE}]), "variant"),
         (dict(stages=[{"name": "a", "variant": "unetr", **STAGE, "rate": 1}]), "rate"),
         (dict(stages=[{"name": "a", "variant": "unetr", **STAGE, "augmentation": {"flip": 1}}]), "flip"),

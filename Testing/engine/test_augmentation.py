@@ -1,0 +1,62 @@
+"""What is done to training patches, and what the loss makes of patches without the organ."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from agunetr_train.augmentation import RandOrganEnhancementd, RandSlabd
+from agunetr_train.trainer import SoftDiceCELoss
+
+
+def patch() -> dict[str, torch.Tensor]:
+    label = torch.zeros(1, 12, 12, 12)
+    label[:, 4:8, 4:8, 4:8] = 1.0
+    return {"image": torch.full((1, 12, 12, 12), 0.6), "label": label}
+
+
+def test_a_slab_keeps_some_neighbouring_slices_of_image_and_mask_and_turns_the_rest_to_air():
+    depths = set()
+    transform = RandSlabd(prob=1.0, slices=(3, 6))
+    transform.set_random_state(seed=4)
+    for _ in range(40):
+        before, after = patch(), transform(patch())
+        kept = after["image"].amax(dim=(0, 1, 2)) > 0
+        first, last = int(kept.nonzero().min()), int(kept.nonzero().max())
+        assert kept[first : last + 1].all(), "the slab has a gap"
+        depths.add(last - first + 1)
+        for key in ("image", "label"):
+            assert torch.equal(after[key][..., kept], before[key][..., kept])
+            assert not after[key][..., ~kept].any()
+    assert depths == {3, 4, 5, 6}
+
+
+def test_no_slab_where_the_probability_is_0_and_none_thicker_than_the_patch():
+    assert torch.equal(RandSlabd(prob=0.0, slices=(1, 2))(patch())["image"], patch()["image"])
+    assert torch.equal(RandSlabd(prob=1.0, slices=(50, 60))(patch())["image"], patch()["image"])
+
+
+def test_the_enhancement_changes_the_organ_alone_and_leaves_enclosed_air():
+    data = patch()
+    data["image"][:, 5, 5, 5] = 0.0
+    transform = RandOrganEnhancementd(prob=1.0, change=(0.1, 0.1))
+    after = transform(data)["image"] - data["image"]
+    organ = data["label"] > 0
+    organ[:, 5, 5, 5] = False
+    assert after[organ].numpy() == pytest.approx(0.1)
+    assert not after[~organ].any()
+
+
+def gradient_in_an_empty_patch(smoothing: float) -> float:
+    """Mean gradient at 200 falsely marked voxels of a patch that holds no organ."""
+    logits = torch.zeros(1, 2, 16, 16, 16)
+    logits[:, 1] = -12.0
+    logits[:, 1, :5, :5, :8] = 2.0
+    logits.requires_grad_()
+    SoftDiceCELoss(smoothing)(logits, torch.zeros(1, 1, 16, 16, 16)).backward()
+    return float(logits.grad[0, 1, :5, :5, :8].mean())
+
+
+def test_smoothing_gives_false_alarms_in_empty_patches_a_cost():
+    plain, smooth = gradient_in_an_empty_patch(1e-5), gradient_in_an_empty_patch(500.0)
+    assert 0 < plain < smooth / 1.2
