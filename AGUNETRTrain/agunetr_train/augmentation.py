@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from monai.transforms import (
+    BorderPadd,
     Compose,
     MapTransform,
     RandAdjustContrastd,
@@ -25,6 +26,7 @@ from monai.transforms import (
     ThresholdIntensityd,
 )
 
+from agunetr_train.arms import RandArmsd
 from agunetr_train.experiment import Augmentation
 
 BOTH = ("image", "label")
@@ -96,6 +98,7 @@ def training_transforms(window: tuple[int, int, int], foreground_share: float, a
     cut = tuple(int(math.ceil(1.375 * edge / 8)) * 8 for edge in window)
     return Compose(
         [
+            BorderPadd(BOTH, spatial_border=a.margin_voxels),
             SpatialPadd(BOTH, spatial_size=cut),
             RandCropByPosNegLabeld(
                 BOTH,
@@ -121,6 +124,7 @@ def training_transforms(window: tuple[int, int, int], foreground_share: float, a
             ),
             RandGridDistortiond(BOTH, prob=a.p_grid_distortion, distort_limit=0.2, num_cells=4, padding_mode="zeros"),
             RandOrganEnhancementd(a.p_enhancement, a.enhancement),
+            RandArmsd(a.p_arms),
             RandHistogramShiftd("image", prob=a.p_histogram_shift, num_control_points=(5, 9)),
             RandAdjustContrastd("image", prob=a.p_gamma, gamma=(0.7, 1.5)),
             RandScaleIntensityd("image", prob=a.p_scale_shift, factors=0.15),

@@ -22,6 +22,8 @@ class Augmentation:
     """Random changes of a patch; ``p_`` fields are probabilities, ranges are symmetric unless they are pairs.
 
     ``slab_slices`` is the (fewest, most) axial slices that a patch made a slab keeps; the others become air.
+    ``margin_voxels`` of air are added around every scan before patches are cut, so that patches reach beyond it;
+    ``p_arms`` is how often arms are drawn into the air beside the body, for patients who lie with their arms down.
     """
 
     rotation_degrees: float = 15.0
@@ -38,6 +40,8 @@ class Augmentation:
     p_low_resolution: float = 0.2
     p_slab: float = 0.0
     slab_slices: tuple[int, int] = (10, 40)
+    margin_voxels: int = 0
+    p_arms: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from agunetr_train.augmentation import RandOrganEnhancementd, RandSlabd
+from agunetr_train.arms import MUSCLE, RandArmsd, free_air
+from agunetr_train.augmentation import RandOrganEnhancementd, RandSlabd, training_transforms
+from agunetr_train.experiment import Augmentation
 from agunetr_train.trainer import SoftDiceCELoss
 
 
@@ -60,3 +62,52 @@ def gradient_in_an_empty_patch(smoothing: float) -> float:
 def test_smoothing_gives_false_alarms_in_empty_patches_a_cost():
     plain, smooth = gradient_in_an_empty_patch(1e-5), gradient_in_an_empty_patch(500.0)
     assert 0 < plain < smooth / 1.2
+
+
+def body_between_air() -> dict[str, torch.Tensor]:
+    """(1, 48, 32, 16): a body of tissue with a lung in it, 16 voxels of air at either flank."""
+    image = torch.zeros(1, 48, 32, 16)
+    image[:, 16:32] = 0.5
+    image[:, 22:26, 10:20] = 0.0
+    return {"image": image, "label": torch.zeros_like(image)}
+
+
+def test_arms_lie_in_the_air_beside_the_body_and_leave_body_lung_and_mask_alone():
+    transform = RandArmsd(prob=1.0)
+    transform.set_random_state(seed=2)
+    left = right = 0
+    for _ in range(20):
+        before, after = body_between_air(), transform(body_between_air())
+        assert torch.equal(after["image"][:, 16:32], before["image"][:, 16:32])
+        assert torch.equal(after["label"], before["label"])
+        left += bool(after["image"][:, :16].any())
+        right += bool(after["image"][:, 32:].any())
+    assert 10 <= left < 20
+    assert 10 <= right < 20
+    assert float(transform(body_between_air())["image"].max()) >= MUSCLE - 0.1
+
+
+def test_no_arm_is_drawn_at_a_side_that_cuts_through_the_body():
+    data = body_between_air()
+    data["image"][:, 0] = 0.5
+    transform = RandArmsd(prob=1.0)
+    transform.set_random_state(seed=2)
+    for _ in range(10):
+        assert torch.equal(transform(dict(data))["image"][:, :32], data["image"][:, :32])
+    assert not free_air(data["image"][0]).any()
+
+
+def test_patches_reach_beyond_the_scan_only_with_a_margin():
+    scan = {"image": torch.full((1, 40, 40, 40), 0.6), "label": torch.zeros(1, 40, 40, 40)}
+    scan["label"][:, 18:22, 18:22, 18:22] = 1.0
+    still = dict(
+        rotation_degrees=0.0, stretch=0.0, shear=0.0, p_grid_distortion=0.0, p_enhancement=0.0, p_histogram_shift=0.0,
+        p_scale_shift=0.0, p_gamma=0.0, p_noise=0.0, p_blur=0.0, p_low_resolution=0.0,
+    )  # fmt: skip
+    airy = {}
+    for margin in (0, 12):
+        transforms = training_transforms((16, 16, 16), 0.0, Augmentation(**still, margin_voxels=margin))
+        transforms.set_random_state(seed=1)
+        airy[margin] = sum(bool((transforms(dict(scan))[0]["image"] < 0.1).any()) for _ in range(15))
+    assert airy[0] == 0
+    assert airy[12] > 0
