@@ -73,7 +73,7 @@ class RandArmsd(MapTransform, Randomizable):
 
 
 def free_air(image: torch.Tensor) -> torch.Tensor:
-    """Where (R, A, S) is air seen from the start of the first axis; nowhere if the first plane cuts through the body."""
+    """Where (R, A, S) is air seen from the start of the first axis; nowhere if that plane cuts through the body."""
     tissue = image > AIR
     if float(tissue[0].float().mean()) > 0.05:
         return torch.zeros_like(tissue)
