@@ -6,10 +6,12 @@ import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from monai.transforms import (
     BorderPadd,
     Compose,
+    DeleteItemsd,
     MapTransform,
     RandAdjustContrastd,
     RandAffined,
@@ -25,11 +27,14 @@ from monai.transforms import (
     SpatialPadd,
     ThresholdIntensityd,
 )
+from scipy import ndimage
 
 from agunetr_train.arms import RandArmsd
 from agunetr_train.experiment import Augmentation
 
 BOTH = ("image", "label")
+NEAR = "near"
+"""Where the centres of foreground patches may lie, see :func:`near_foreground`."""
 
 
 class RandOrganEnhancementd(MapTransform, Randomizable):
@@ -84,13 +89,19 @@ class RandSlabd(MapTransform, Randomizable):
         return result
 
 
+def near_foreground(label: torch.Tensor, reach: int) -> torch.Tensor:
+    """(1, R, A, S) soft mask to uint8: 1 at most ``reach`` voxels beside the foreground along each axis."""
+    near = ndimage.maximum_filter(label[0].numpy() > 0, size=2 * reach + 1, mode="constant")
+    return torch.from_numpy(near.astype(np.uint8))[None]
+
+
 def two_channel_target(label: torch.Tensor) -> torch.Tensor:
     """(B, 1, ...) soft foreground to (B, 2, ...) shares of background and foreground."""
     return torch.cat([1.0 - label, label], dim=1)
 
 
 def training_transforms(window: tuple[int, int, int], foreground_share: float, augmentation: Augmentation) -> Compose:
-    """From whole prepared arrays (1, R, A, S) to one augmented patch of the network's window.
+    """From whole prepared arrays (1, R, A, S) ``image``, ``label`` and ``near`` to one augmented patch of a window.
 
     A larger patch is cut first, so that rotation and stretching bring real tissue into the corners.
     """
@@ -98,11 +109,11 @@ def training_transforms(window: tuple[int, int, int], foreground_share: float, a
     cut = tuple(int(math.ceil(1.375 * edge / 8)) * 8 for edge in window)
     return Compose(
         [
-            BorderPadd(BOTH, spatial_border=a.margin_voxels),
-            SpatialPadd(BOTH, spatial_size=cut),
+            BorderPadd((*BOTH, NEAR), spatial_border=a.margin_voxels),
+            SpatialPadd((*BOTH, NEAR), spatial_size=cut),
             RandCropByPosNegLabeld(
                 BOTH,
-                label_key="label",
+                label_key=NEAR,
                 spatial_size=cut,
                 pos=foreground_share,
                 neg=1.0 - foreground_share,
@@ -111,6 +122,7 @@ def training_transforms(window: tuple[int, int, int], foreground_share: float, a
                 image_key="image",
                 image_threshold=0.0,
             ),
+            DeleteItemsd(NEAR),
             RandAffined(
                 BOTH,
                 prob=1.0,

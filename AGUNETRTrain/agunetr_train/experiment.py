@@ -56,6 +56,8 @@ class Stage:
         epochs, steps_per_epoch: optimiser steps in all are their product; checkpoints are written between epochs.
         learning_rate, final_learning_rate, warm_up_steps, weight_decay: AdamW with linear warm-up, then cosine.
         foreground_share: share of patches centred on foreground.
+        foreground_reach: voxels by which such a centre may lie beside the foreground, along each axis. At inference
+            the organ lies anywhere in a window, and a network that always saw it in the middle misses it elsewhere.
         dice_smoothing: voxels added to both sides of the Dice fraction. With next to none, a patch without the organ
             gives the Dice loss no gradient and false alarms cost little; some hundred make it "mark nothing here".
         ema_momentum: of the exponential moving average of the weights, which is what is validated and exported;
@@ -74,6 +76,7 @@ class Stage:
     warm_up_steps: int = 100
     weight_decay: float = 1e-2
     foreground_share: float = 0.5
+    foreground_reach: int = 0
     dice_smoothing: float = 1e-5
     ema_momentum: float = 0.004
     validate_every: int = 5

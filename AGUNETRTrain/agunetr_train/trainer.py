@@ -38,7 +38,7 @@ from agunetr.networks.checkpoints import load_weights
 from agunetr.networks.layout import to_channels_last
 from agunetr.networks.unetr import GatedUNETR
 from agunetr.networks.variants import build_network
-from agunetr_train.augmentation import training_transforms, two_channel_target
+from agunetr_train.augmentation import NEAR, near_foreground, training_transforms, two_channel_target
 from agunetr_train.datasets import Case
 from agunetr_train.experiment import Experiment, Stage
 from agunetr_train.preparation import cached_case, load_prepared
@@ -163,7 +163,8 @@ def training_loader(experiment: Experiment, stage: Stage, cases: Sequence[Case],
     for case in cases:
         for spacing in stage.spacings_mm:
             arrays = load_prepared(cached_case(case, spacing, experiment.intensity_range, cache))
-            items.append({name: torch.from_numpy(array) for name, array in arrays.items()})
+            item = {name: torch.from_numpy(array) for name, array in arrays.items()}
+            items.append({**item, NEAR: near_foreground(item["label"], stage.foreground_reach)})
     transforms = training_transforms(window, stage.foreground_share, stage.augmentation)
     sampler = RandomSampler(
         range(len(items)), replacement=True, num_samples=stage.steps_per_epoch, generator=torch.Generator()

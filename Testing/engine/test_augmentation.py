@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from agunetr_train.arms import MUSCLE, RandArmsd, free_air
-from agunetr_train.augmentation import RandOrganEnhancementd, RandSlabd, training_transforms
+from agunetr_train.augmentation import NEAR, RandOrganEnhancementd, RandSlabd, near_foreground, training_transforms
 from agunetr_train.experiment import Augmentation
 from agunetr_train.trainer import SoftDiceCELoss
 
@@ -100,6 +100,7 @@ def test_no_arm_is_drawn_at_a_side_that_cuts_through_the_body():
 def test_patches_reach_beyond_the_scan_only_with_a_margin():
     scan = {"image": torch.full((1, 40, 40, 40), 0.6), "label": torch.zeros(1, 40, 40, 40)}
     scan["label"][:, 18:22, 18:22, 18:22] = 1.0
+    scan[NEAR] = near_foreground(scan["label"], 0)
     still = dict(
         rotation_degrees=0.0, stretch=0.0, shear=0.0, p_grid_distortion=0.0, p_enhancement=0.0, p_histogram_shift=0.0,
         p_scale_shift=0.0, p_gamma=0.0, p_noise=0.0, p_blur=0.0, p_low_resolution=0.0,
@@ -111,3 +112,13 @@ def test_patches_reach_beyond_the_scan_only_with_a_margin():
         airy[margin] = sum(bool((transforms(dict(scan))[0]["image"] < 0.1).any()) for _ in range(15))
     assert airy[0] == 0
     assert airy[12] > 0
+
+
+def test_centres_may_lie_beside_the_foreground_by_the_reach():
+    label = torch.zeros(1, 20, 20, 20)
+    label[:, 8:11, 9, 10] = 0.3
+    assert torch.equal(near_foreground(label, 0), (label > 0).to(torch.uint8))
+    near = near_foreground(label, 4)
+    expected = torch.zeros_like(near)
+    expected[:, 4:15, 5:14, 6:15] = 1
+    assert torch.equal(near, expected)

@@ -15,7 +15,7 @@ from agunetr.inference.writing import write_volume
 from agunetr.models.bundle import load_bundle
 from agunetr.phantom import make_phantom
 from agunetr_train.__main__ import main
-from agunetr_train.augmentation import training_transforms
+from agunetr_train.augmentation import NEAR, near_foreground, training_transforms
 from agunetr_train.datasets import find_cases, pick_cases
 from agunetr_train.experiment import Augmentation, load_experiment, shipped_experiments, with_split
 from agunetr_train.export import spleen_free_parts
@@ -153,6 +153,16 @@ def test_a_stage_does_not_start_from_an_unfinished_one(data, tmp_path, capsys):
     assert "first, which is not finished" in capsys.readouterr().err
 
 
+def test_a_localiser_is_exported_as_such_with_what_it_saves(finished_run, data, tmp_path):
+    command = ["export", str(finished_run), "--data", str(data), "--stage", "gated", "--name", "where"]
+    assert main([*command, "--output", str(tmp_path), "--role", "localiser"]) == 0
+    bundle = load_bundle(tmp_path / "where")
+    assert bundle.role == "localiser"
+    rows = bundle.scores["localisation"]
+    assert [row["case"] for row in rows] == [row["case"] for row in bundle.scores["cases"]]
+    assert all(row["answer"] == "found" or row["answer"].startswith("doubt: ") for row in rows)
+
+
 def test_an_unfinished_stage_is_not_exported(data, tmp_path, capsys):
     experiment = write_experiment(tmp_path)
     assert train(experiment, data, tmp_path / "run", "--stage", "first") == 0
@@ -270,11 +280,13 @@ def test_prepared_cases_are_made_once_and_follow_their_content(data, tmp_path):
 
 def test_patches_repeat_with_the_seed_and_stay_in_range(data, tmp_path):
     arrays = load_prepared(cached_case(find_cases(data)["one"], 8.0, (-175.0, 250.0), tmp_path))
+    case = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    case[NEAR] = near_foreground(case["label"], 2)
     transforms = training_transforms((32, 32, 32), 0.5, Augmentation())
 
     def patches(seed: int) -> list[dict]:
         transforms.set_random_state(seed=seed)
-        return [transforms({k: torch.from_numpy(v) for k, v in arrays.items()})[0] for _ in range(4)]
+        return [transforms(dict(case))[0] for _ in range(4)]
 
     first, again, other = patches(1), patches(1), patches(2)
     for patch, repeated in zip(first, again, strict=True):
