@@ -2,7 +2,7 @@
 
 The box is found on a coarse subsample (about 4 mm), in a fraction of a second even for a whole-body CT. An opening
 removes single noisy voxels, bed covers and tubes; a piece that is smaller than a tenth of the largest one once both are
-eroded (a table, a phantom beside the patient, an arm that touches the flank with its skin) does not widen the box either.
+eroded (a table, a phantom beside the patient, an arm that touches the flank) does not widen the box either.
 """
 
 from __future__ import annotations
