@@ -21,10 +21,6 @@ def test_a_kept_out_ct_gets_the_dice_of_the_model_card(name, shared_data, report
     report_line(check_case(shared_data / "cases" / name))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the embedded models saw no thin slabs in training: on this one they mark an arm (README, limits)",
-)
 def test_the_dicom_series_gets_its_mask_on_the_right_organ(shared_data, report_line):
     volume, _ = read_volume(shared_data / "dicom" / "totalsegmentator")
     organs = read_mask(shared_data / "dicom" / "totalsegmentator_organs.nii.gz")
