@@ -8,7 +8,7 @@ from pathlib import Path
 
 import qt
 import slicer
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import parameterNodeWrapper
@@ -21,6 +21,7 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from AGUNETRSegmentLib.errors import SegmentationError
+from AGUNETRSegmentLib.region_option import regionOption
 from AGUNETRSegmentLib.segment_panel import SegmentPanel
 from AGUNETRSegmentLib.segmentation_run import RunCallbacks, SegmentationRunner
 from AGUNETRSegmentLib.worker_client import JobCallbacks, WorkerClient
@@ -50,11 +51,13 @@ class AGUNETRSegmentParameterNode:
     """What the panel remembers in the scene.
 
     inputVolume - the CT.
+    region - where to search; none: the spleen is looked for first.
     models - names of the ticked models; empty: not chosen yet.
     attentionMaps - also add the maps of the attention gates.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
+    region: vtkMRMLMarkupsROINode
     models: list[str]
     attentionMaps: bool = False
 
@@ -158,23 +161,31 @@ class AGUNETRSegmentLogic(ScriptedLoadableModuleLogic):
         """Ask for the models: *found* takes the worker's answer, *failed* a SegmentationError."""
         self._client.listModels(JobCallbacks(result=found, error=failed))
 
-    def start(self, volumeNode, models, attentionMaps=False, callbacks=None):
+    def start(self, volumeNode, models, attentionMaps=False, callbacks=None, region=None):
         """Begin to segment; *callbacks* (RunCallbacks) tell the rest.
 
+        :param region: a markups ROI: search near it alone, instead of looking for the spleen first.
         :raises SegmentationError: the run could not begin.
         """
         options = {"attention": ["all"] if attentionMaps else []}
+        if region:
+            options["region_mm"] = regionOption(region)
         self._runner.start(volumeNode, models, options, callbacks or RunCallbacks())
 
-    def process(self, volumeNode, models, attentionMaps=False):
-        """Segment and wait; the application stays responsive.
+    def process(self, volumeNode, models, attentionMaps=False, region=None):
+        """Segment and wait; the application stays responsive. The arguments are those of :meth:`start`.
 
         :returns: the imported nodes (ImportedResult) and the parsed result.json.
         :raises SegmentationError: it could not be done; the scene is as it was.
         """
         outcome = []
-        self.start(volumeNode, models, attentionMaps, RunCallbacks(
-            finished=lambda imported, result: outcome.append((imported, result)), failed=outcome.append))
+        self.start(
+            volumeNode,
+            models,
+            attentionMaps,
+            RunCallbacks(finished=lambda imported, result: outcome.append((imported, result)), failed=outcome.append),
+            region,
+        )
         while not outcome:
             slicer.app.processEvents()
             time.sleep(0.03)  # a tight loop would starve the threads that read the worker's output

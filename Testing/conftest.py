@@ -27,6 +27,12 @@ if sys.platform.startswith("linux"):
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory) -> None:
+    """No test reads or writes the user's cache; those of one session share what is compiled, children included."""
+    os.environ["AGUNETR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The folder of the repository."""
@@ -40,7 +46,6 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real CTs are not there ({folder}); the phantom's tests cover the same code")
     return folder
-
 
 
 @pytest.fixture

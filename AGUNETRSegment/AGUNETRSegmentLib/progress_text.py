@@ -17,6 +17,7 @@ def stageTitle(stage: str) -> str:
     titles = {
         "read": _("Reading the CT"),
         "prepare": _("Preparing the CT"),
+        "localise": _("Looking for the spleen"),
         "load": _("Loading the model"),
         "windows": _("Segmenting"),
         "restore": _("Returning to the CT's voxels"),

@@ -104,15 +104,24 @@ class SegmentPanel:
         self.ui.statusLabel.text = _("Starting...")
         try:
             self.logic.start(
-                self._parameterNode.inputVolume, self.modelList.ticked(), self._parameterNode.attentionMaps,
-                RunCallbacks(self.onProgress, self.onFinished, self.onFailed))
+                self._parameterNode.inputVolume,
+                self.modelList.ticked(),
+                self._parameterNode.attentionMaps,
+                RunCallbacks(self.onProgress, self.onFinished, self.onFailed),
+                self._parameterNode.region,
+            )
         except SegmentationError as error:
             self.onFailed(error)
         except Exception as error:  # the module itself is at fault: still one sentence, and the details to report
             logging.exception("Segmentation could not start.")
-            self.onFailed(SegmentationError(
-                "unexpected", _("Segmentation could not start: {problem}.").format(problem=error),
-                _("Please report this with the text of the log."), traceback.format_exc()))
+            self.onFailed(
+                SegmentationError(
+                    "unexpected",
+                    _("Segmentation could not start: {problem}.").format(problem=error),
+                    _("Please report this with the text of the log."),
+                    traceback.format_exc(),
+                )
+            )
         finally:
             self.updateButtons()
 

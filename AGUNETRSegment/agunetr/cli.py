@@ -1,8 +1,8 @@
 """The command line ``agunetr``, also ``python -m agunetr``.
 
 Results go to standard output, errors and progress bars to standard error. With ``--json`` standard output carries one
-JSON object a line and nothing else; the events are those of :mod:`agunetr.worker` with ``case`` in place of ``job``.
-Exit codes: :mod:`agunetr.commands.exit_codes`.
+JSON object a line and nothing else; its events are those of :mod:`agunetr.worker` with ``case`` in place of ``job``,
+and those of :mod:`agunetr.commands.segment_many`. Exit codes: :mod:`agunetr.commands.exit_codes`.
 """
 
 from __future__ import annotations

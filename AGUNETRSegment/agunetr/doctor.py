@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from agunetr import __version__
+from agunetr.doctor_probes import OPENVINO_PROBE, TORCH_PROBE, report_of
 
 GOOD, HINT, BROKEN = "good", "hint", "broken"
 
-PROBE_SECONDS = 120
 MEMORY_NEEDED = 4e9
 MEMORY_COMFORTABLE = 8e9
 DISK_NEEDED = 1e9
@@ -87,34 +85,9 @@ def check_packages() -> list[Finding]:
     return [Finding("libraries", BROKEN, f"missing: {', '.join(missing)}", advice)]
 
 
-PROBE = """
-import json, sys
-import torch
-from agunetr.inference.backends import choose_device, choose_precision
-device, why = choose_device("auto")
-precision, why_precision = choose_precision("auto", device)
-report = {
-    "torch": torch.__version__, "threads": torch.get_num_threads(), "device": str(device), "device_reason": why,
-    "precision": precision, "precision_reason": why_precision, "cpu": torch.backends.cpu.get_cpu_capability(),
-    "cuda_build": torch.version.cuda or torch.version.hip, "gpus": [],
-}
-if torch.cuda.is_available():
-    for index in range(torch.cuda.device_count()):
-        properties = torch.cuda.get_device_properties(index)
-        gpu = {"name": properties.name, "memory": properties.total_memory, "fault": None}
-        try:
-            volume = torch.rand(1, 1, 16, 16, 16, device=f"cuda:{index}")
-            torch.nn.functional.conv3d(volume, torch.rand(2, 1, 3, 3, 3, device=volume.device)).sum().item()
-        except Exception as error:
-            gpu["fault"] = str(error).splitlines()[0]
-        report["gpus"].append(gpu)
-sys.stdout.write("\\n" + json.dumps(report))
-"""
-
-
 def check_torch() -> list[Finding]:
     """PyTorch in a child process: does it start, which device and precision would be taken, do the GPUs compute."""
-    report, problem = _probe_torch()
+    report, problem = report_of(TORCH_PROBE)
     if report is None:
         return [Finding("PyTorch", BROKEN, problem, "Install PyTorch again, for this system and this Python.")]
     cores = _usable_cores()
@@ -131,25 +104,6 @@ def check_torch() -> list[Finding]:
     advice = "" if state == GOOD else "A CPU with AVX2 or newer is several times faster."
     findings.append(Finding("CPU", state, f"{_cpu_name()}, PyTorch uses {report['cpu']}", advice))
     return findings
-
-
-def _probe_torch() -> tuple[dict[str, Any] | None, str]:
-    package_folder = str(Path(__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, [package_folder, os.environ.get("PYTHONPATH", "")]))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", PROBE],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PROBE_SECONDS,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return None, f"cannot be tried: {type(error).__name__}"
-    if done.returncode != 0:
-        last = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        return None, f"does not start (exit code {done.returncode}): {last[-1]}"
-    return json.loads(done.stdout.decode().splitlines()[-1]), ""
 
 
 def _gpu_finding(number: int, gpu: dict[str, Any]) -> Finding:
@@ -170,12 +124,18 @@ def _no_gpu_finding(cuda_build: str | None) -> Finding:
 
 
 def check_openvino() -> list[Finding]:
-    """Whether the fast CPU engine is installed."""
+    """Whether the fast CPU engine is installed, and in a child process whether it computes."""
     try:
-        return [Finding("OpenVINO", GOOD, f"{importlib.metadata.version('openvino')} installed")]
+        version = importlib.metadata.version("openvino")
     except importlib.metadata.PackageNotFoundError:
         advice = f"{Path(sys.executable).name} -m pip install openvino makes CPUs faster."
-        return [Finding("OpenVINO", HINT, "not installed", advice)]
+        return [Finding("OpenVINO", HINT, "not installed, so PyTorch runs the networks on CPUs", advice)]
+    report, problem = report_of(OPENVINO_PROBE)
+    if report is None:
+        advice = "Install OpenVINO again, or choose --engine torch; --engine auto does so by itself where it can."
+        return [Finding("OpenVINO", HINT, f"{version} is installed but {problem}", advice)]
+    arithmetic = "float32 and bfloat16" if "BF16" in report["capabilities"] else "float32"
+    return [Finding("OpenVINO", GOOD, f"{version} computes in {arithmetic} and runs the networks on CPUs")]
 
 
 def check_memory() -> list[Finding]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from agunetr.worker_requests import RequestError, SegmentRequest
 
 if TYPE_CHECKING:
     from agunetr.inference.segmenter import Segmenter, SegmentOptions
+    from agunetr.many_scans.cases import Case, Outcome
+    from agunetr.many_scans.pipeline import ProgressOf
     from agunetr.models.bundle import ModelBundle
     from agunetr.models.library import ModelLibrary
 
@@ -65,31 +67,57 @@ class Session:
         Raises:
             AgunetrError: what was asked for cannot be done; nothing was written.
         """
+        from agunetr.inference.input_state import describe_input
         from agunetr.inference.job import run_job
         from agunetr.inference.reading import read_volume
-        from agunetr.inference.segmenter import Segmenter
 
         options = read_options(request.options)
         bundles = self._bundles(request.models)
         if progress is not None:
             progress("read", 0, 1)
+        described = describe_input(request.volume, request.series)
         volume, notices = read_volume(Path(request.volume).expanduser(), request.series)
         if progress is not None:
             progress("read", 1, 1)
-        if self._segmenter is None:
-            self._segmenter = Segmenter()
         return run_job(
             volume,
             notices,
             bundles,
             options,
             Path(request.output).expanduser(),
-            self._segmenter,
+            self._warm_segmenter(),
             progress,
             cancelled,
-            {"path": request.volume} | ({"series": request.series} if request.series else {}),
+            described,
             request.overwrite,
         )
+
+    def segment_many(
+        self,
+        cases: Sequence[Case],
+        models: Sequence[str],
+        options: Mapping[str, Any],
+        progress_of: ProgressOf,
+        stop: Callable[[], bool],
+        overwrite: bool = False,
+    ) -> Iterator[Outcome]:
+        """Segments cases one after the other, reading and writing meanwhile; see :class:`CasePipeline`.
+
+        Raises:
+            AgunetrError: no case could be segmented so: a model, an option, the device or the engine is wrong. What is
+                wrong with one case is in its outcome.
+        """
+        from agunetr.inference.engines import choose_all
+        from agunetr.inference.result_names import check_models, file_names
+        from agunetr.many_scans.pipeline import CasePipeline
+
+        settings = read_options(options)
+        bundles = self._bundles(models)
+        check_models(bundles, settings)
+        file_names(bundles, settings)
+        choose_all(settings.device, settings.engine, settings.precision)
+        pipeline = CasePipeline(bundles, settings, self._warm_segmenter(), overwrite)
+        return pipeline.run(cases, progress_of, stop)
 
     def make_output_folder(self, folder: Path) -> None:
         """Makes the folder that the folders of several cases go into.
@@ -112,6 +140,14 @@ class Session:
             from agunetr.inference.result_folder import discard_unfinished
 
             discard_unfinished()
+
+    def _warm_segmenter(self) -> Segmenter:
+        from agunetr.inference.organ_search import OrganSearch
+        from agunetr.inference.segmenter import Segmenter
+
+        if self._segmenter is None:
+            self._segmenter = Segmenter(organ_search=OrganSearch.installed())
+        return self._segmenter
 
     def _bundles(self, names: Sequence[str]) -> list[ModelBundle]:
         return [self.library.find(name) for name in dict.fromkeys(names)]

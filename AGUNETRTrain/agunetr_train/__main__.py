@@ -35,6 +35,10 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--stage", required=True)
     export.add_argument("--name", required=True, help="name of the model")
     export.add_argument("--title", help="title of the model")
+    export.add_argument(
+        "--role", default="segmentation", choices=("segmentation", "localiser"),
+        help="localiser: for a network that finds the organ for the models that segment it (segmentation)",
+    )  # fmt: skip
     export.add_argument("--output", type=Path, required=True, help="folder of models; the model becomes a folder in it")
     return parser
 

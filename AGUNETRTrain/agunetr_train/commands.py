@@ -38,6 +38,6 @@ def train(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """Save and score one finished stage."""
     bundle = export_stage(
-        RunFolder(options.run), options.stage, options.data, options.name, options.output, options.title
+        RunFolder(options.run), options.stage, options.data, options.name, options.output, options.title, options.role
     )
     log.info("%s: %s, mean Dice on kept-out patients %s", bundle.name, bundle.folder, bundle.scores.get("mean_dice"))

@@ -19,10 +19,12 @@ from agunetr.inference.segmenter import Segmenter, SegmentOptions
 from agunetr.inference.volume import Volume
 from agunetr.measures import compare_masks
 from agunetr.models.bundle import ModelBundle, save_bundle, update_bundle
+from agunetr.models.metadata import LOCALISER, SEGMENTATION
 from agunetr.networks.checkpoints import load_weights
 from agunetr.networks.variants import build_network
 from agunetr_train.datasets import Case, find_cases, pick_cases
 from agunetr_train.experiment import Experiment, Stage, load_experiment
+from agunetr_train.localiser_scores import localisation_scores
 from agunetr_train.preparation import read_case
 from agunetr_train.run_folder import RunFolder
 from agunetr_train.trainer import stage_weights
@@ -40,7 +42,13 @@ SCORE_NOTE = (
 
 
 def export_stage(
-    run: RunFolder, stage_name: str, data: Path, name: str, output: Path, title: str | None = None
+    run: RunFolder,
+    stage_name: str,
+    data: Path,
+    name: str,
+    output: Path,
+    title: str | None = None,
+    role: str = SEGMENTATION,
 ) -> ModelBundle:
     """Save the averaged weights of a finished stage as the model ``output/name`` and score it.
 
@@ -50,6 +58,7 @@ def export_stage(
         data: folder of labelled cases, for the origins and the scores.
         name, title: of the model; the title defaults to a description of the variant.
         output: folder of models; made if missing.
+        role: ``segmentation`` or ``localiser``, see :class:`~agunetr.models.metadata.ModelDescription`.
 
     Raises:
         InputError: the run has no such stage, or the stage is not finished; the data lacks a case.
@@ -86,8 +95,12 @@ def export_stage(
         licence=experiment.licence,
         recipe=_recipe(experiment, stage),
         limits=list(experiment.limits),
+        role=role,
     )
-    return update_bundle(bundle, scores=score(bundle, kept_out))
+    scores = score(bundle, kept_out)
+    if role == LOCALISER:
+        scores |= localisation_scores(bundle, kept_out)
+    return update_bundle(bundle, scores=scores)
 
 
 def score(bundle: ModelBundle, cases: Sequence[tuple[str, Case]]) -> dict[str, Any]:
@@ -97,7 +110,7 @@ def score(bundle: ModelBundle, cases: Sequence[tuple[str, Case]]) -> dict[str, A
         bundle: the model.
         cases: pairs of the part (``validation``, ``test``) and the case.
     """
-    segmenter = Segmenter(SegmentOptions(precision="exact"))
+    segmenter = Segmenter(SegmentOptions(engine="torch", precision="exact"))
     rows, without_spleen = [], []
     for part, case in cases:
         image, label = read_case(case)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-SERIES_UID = "1.2.826.0.1.3680043.10.1000.1"
+STUDY_UID = "1.2.826.0.1.3680043.10.1000"
+SERIES_UID = f"{STUDY_UID}.1"
 AXIAL = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 
 
@@ -23,6 +24,7 @@ def write_slice(
     description: str = "Abdomen portal venous",
     image_type: str = "ORIGINAL\\PRIMARY\\AXIAL",
     rescale: tuple[float, float] = (1.0, -1024.0),
+    study: str = STUDY_UID,
 ) -> Path:
     """One slice of HU ``values`` (y, x) whose first voxel lies at ``position`` (LPS+ mm).
 
@@ -39,7 +41,7 @@ def write_slice(
         "0008|0018": f"{series}.{abs(hash(path.name)) % 10**9}",
         "0008|0060": modality,
         "0008|103e": description,
-        "0020|000d": "1.2.826.0.1.3680043.10.1000",
+        "0020|000d": study,
         "0020|000e": series,
         "0020|0011": "4",
         "0020|0032": "\\".join(f"{value:.6f}" for value in position),

@@ -8,8 +8,9 @@ from intensity_models import IntensityNetwork
 from tiny_models import tiny_network
 
 from agunetr.errors import DeviceError, MemoryExhausted, ModelError
-from agunetr.inference import backends
+from agunetr.inference import devices
 from agunetr.inference.backends import TorchBackend, choose_device, choose_precision, memory_guard
+from agunetr.networks.inference_form import to_inference_form
 
 CPU = torch.device("cpu")
 
@@ -23,7 +24,7 @@ def _broken_gpu(monkeypatch, count=1):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Old Card")
-    monkeypatch.setattr(backends, "_fault_of", lambda device: "no kernel image is available")
+    monkeypatch.setattr(devices, "_fault_of", lambda device: "no kernel image is available")
 
 
 def test_auto_without_a_gpu_is_the_cpu_and_says_so(monkeypatch):
@@ -41,7 +42,7 @@ def test_auto_passes_over_a_gpu_that_cannot_run_a_kernel_and_says_so(monkeypatch
 
 def test_auto_takes_a_gpu_that_works(monkeypatch):
     _broken_gpu(monkeypatch)
-    monkeypatch.setattr(backends, "_fault_of", lambda device: "")
+    monkeypatch.setattr(devices, "_fault_of", lambda device: "")
     assert choose_device("auto") == (torch.device("cuda"), "The GPU Old Card was found.")
     assert choose_device("cuda:0")[0] == torch.device("cuda:0")
 
@@ -68,8 +69,8 @@ def test_a_broken_or_missing_gpu_that_was_named_is_refused(monkeypatch):
 
 
 def test_the_probe_of_a_device_that_works_finds_no_fault():
-    assert backends._fault_of(CPU) == ""
-    assert backends._fault_of(torch.device("cuda")) != "" or torch.cuda.is_available()
+    assert devices._fault_of(CPU) == ""
+    assert devices._fault_of(torch.device("cuda")) != "" or torch.cuda.is_available()
 
 
 @pytest.mark.parametrize(("features", "expected"), [({"avx512_bf16": True}, "fast"), ({"avx2": True}, "exact")])
@@ -80,6 +81,8 @@ def test_auto_precision_is_fast_only_with_bfloat16_hardware(monkeypatch, feature
     assert choose_precision("exact", CPU)[0] == "exact"
     precision, reason = choose_precision("fast", CPU)
     assert precision == "fast" and ("slower" in reason) == (expected == "exact")
+    precision, reason = choose_precision("fast", CPU, "openvino")
+    assert precision == expected and ("does not emulate" in reason) == (expected == "exact")
 
 
 def test_precisions_that_are_not_there_are_refused():
@@ -98,6 +101,103 @@ def test_exact_and_fast_differ_by_no_more_than_bfloat16_rounding():
     assert nothing == {} and exact.dtype == torch.float32
     difference = (exact - fast.float()).abs().max()
     assert 0 < difference < 0.1 * exact.abs().max()
+
+
+@pytest.mark.parametrize(("variant", "window"), [("unetr", (16, 32, 48)), ("agunetr-v1", (16, 16, 16))])
+def test_the_faster_form_gives_what_the_plain_network_gives(variant, window):
+    windows = torch.rand((2, 1, *window), generator=torch.Generator().manual_seed(2))
+    plain = tiny_network(variant, window=window)
+    backend = TorchBackend(tiny_network(variant, window=window), CPU, "exact")
+    with torch.inference_mode(), plain.recording_gates():
+        expected, expected_maps = plain(windows), plain.gate_maps()
+    logits, maps = backend.predict(windows, plain.gate_names)
+    assert (logits - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert list(maps) == list(expected_maps)
+    for gate, expected_map in expected_maps.items():
+        torch.testing.assert_close(maps[gate], expected_map, rtol=0, atol=1e-5)
+
+
+def test_the_faster_form_is_taken_and_keeps_every_weight():
+    plain = tiny_network(window=(16, 16, 16))
+    form = TorchBackend(tiny_network(window=(16, 16, 16))).network
+    kinds = [type(module).__name__ for module in form.modules()]
+    assert {"PointwiseConv3d", "DoublingConvTranspose3d", "ChannelsLastInstanceNorm3d"} <= set(kinds)
+    assert not {"ConvTranspose3d", "InstanceNorm3d"} & set(kinds)
+    for (name, weight), (other, same) in zip(plain.state_dict().items(), form.state_dict().items(), strict=True):
+        assert name == other and torch.equal(weight, same)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_convolutions_as_products_equal_the_convolutions(bias):
+    torch.manual_seed(4)
+    image = torch.rand(2, 3, 4, 5, 6)
+    for plain in (torch.nn.Conv3d(3, 7, 1, bias=bias), torch.nn.ConvTranspose3d(3, 7, 2, stride=2, bias=bias)):
+        expected = plain(image)
+        product = to_inference_form(plain)
+        assert type(product) not in (torch.nn.Conv3d, torch.nn.ConvTranspose3d)
+        answer = product(image.to(memory_format=torch.channels_last_3d))
+        torch.testing.assert_close(answer, expected, rtol=0, atol=1e-6)
+        assert answer.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        torch.nn.Conv3d(2, 4, 1, stride=2),
+        torch.nn.Conv3d(2, 4, 1, padding=1),
+        torch.nn.Conv3d(2, 4, 1, groups=2),
+        torch.nn.Conv3d(2, 4, 3),
+        torch.nn.ConvTranspose3d(2, 4, 2, stride=1),
+        torch.nn.ConvTranspose3d(2, 4, 2, stride=2, padding=1),
+        torch.nn.ConvTranspose3d(2, 4, 3, stride=2),
+    ],
+)
+def test_other_convolutions_stay_what_they_are(convolution):
+    kind = type(convolution)
+    assert type(to_inference_form(torch.nn.Sequential(convolution))[0]) is kind
+
+
+def test_fast_rounds_the_weights_as_autocast_does():
+    windows = torch.rand((1, 1, 16, 16, 16), generator=torch.Generator().manual_seed(1))
+    rounded = TorchBackend(tiny_network(window=(16, 16, 16)), CPU, "fast")
+    every_time = TorchBackend(tiny_network(window=(16, 16, 16)), CPU, "exact")
+    every_time.precision = "fast"
+    assert rounded.network.vit.blocks[0].mlp.linear1.weight.dtype == torch.bfloat16
+    assert every_time.network.vit.blocks[0].mlp.linear1.weight.dtype == torch.float32
+    for gates in ((), ("enc1", "enc2")):
+        (first, maps), (second, other_maps) = rounded.predict(windows, gates), every_time.predict(windows, gates)
+        assert torch.equal(first, second)
+        assert all(torch.equal(maps[gate], other_maps[gate]) for gate in gates)
+
+
+def test_a_network_is_compiled_only_where_that_was_asked_for(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module: compiled.append(module) or module)
+    windows = torch.zeros(1, 1, 16, 16, 16)
+    TorchBackend(tiny_network(window=(16, 16, 16))).predict(windows)
+    assert compiled == []
+    monkeypatch.setenv("AGUNETR_TORCH_COMPILE", "1")
+    backend = TorchBackend(tiny_network(window=(16, 16, 16)))
+    backend.predict(windows)
+    backend.predict(windows)
+    assert len(compiled) == 1
+    TorchBackend(tiny_network(window=(16, 16, 16)), compile_network=False).predict(windows)
+    assert len(compiled) == 1
+
+
+def test_a_network_that_cannot_be_compiled_says_so(monkeypatch):
+    from torch._dynamo.exc import TorchDynamoException
+
+    def compile_nothing(module):
+        def fail(windows):
+            raise TorchDynamoException("No C++ compiler was found.\nMore of it.")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    backend = TorchBackend(tiny_network(window=(16, 16, 16)), compile_network=True)
+    with pytest.raises(DeviceError, match=r"No C\+\+ compiler was found\. Remove AGUNETR_TORCH_COMPILE"):
+        backend.predict(torch.zeros(1, 1, 16, 16, 16))
 
 
 def test_gate_maps_come_only_when_asked_for():
@@ -127,7 +227,12 @@ def test_exact_switches_tf32_off_only_while_it_runs(monkeypatch):
 
 @pytest.mark.parametrize(
     "error",
-    [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("Failed to allocate memory.")],
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("Failed to allocate memory."),
+        RuntimeError("Exception from src/core: std::bad_alloc"),
+    ],
 )
 def test_lack_of_memory_names_a_remedy(error):
     with pytest.raises(MemoryExhausted, match="compact model"), memory_guard(CPU):

@@ -15,7 +15,7 @@ from worker_process import cancel_seconds, child_environment
 
 from agunetr.cli import main
 from agunetr.commands.exit_codes import UsageError
-from agunetr.commands.segment import case_names
+from agunetr.commands.segment_many import case_names
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +113,7 @@ def test_a_failed_case_does_not_stop_the_others(tiny_ct, tmp_path, capfd):
     second.write_bytes(tiny_ct.read_bytes())
     output = tmp_path / "out"
     assert segment(tiny_ct, broken, second, "-m", "tiny-base", "-o", output) == 7
-    assert [path.name for path in sorted(output.iterdir())] == ["Jürgen 脾臓", "second"]
+    assert [path.name for path in sorted(output.iterdir())] == ["Jürgen 脾臓", "cases.csv", "cases.json", "second"]
     assert names(output / "second") == ["result.json", "tiny-base.nii.gz"]
     captured = capfd.readouterr()
     assert "[2/3] broken" in captured.out and "1 of 3 CTs failed." in captured.out

@@ -12,6 +12,7 @@ import pytest
 from agunetr import doctor
 from agunetr.cli import main
 from agunetr.doctor import BROKEN, GOOD, HINT
+from agunetr.doctor_probes import OPENVINO_PROBE, report_of
 
 
 def by_name(findings):
@@ -28,7 +29,7 @@ def test_a_working_machine(tiny_models, monkeypatch, capsys):
 
 def test_every_finding_that_is_not_good_says_what_would_help(tiny_models, monkeypatch):
     monkeypatch.setenv("AGUNETR_MODELS", str(tiny_models))
-    monkeypatch.setattr(doctor, "_probe_torch", lambda: (None, "does not start (exit code -11): no message"))
+    monkeypatch.setattr(doctor, "report_of", lambda probe: (None, "does not start (exit code -11): no message"))
     findings = doctor.examine()
     assert by_name(findings)["PyTorch"].state == BROKEN
     for finding in findings:
@@ -56,7 +57,7 @@ def test_a_torch_that_hangs_is_a_finding(monkeypatch):
 def report(**changes):
     values = {
         "torch": "2.13.0", "threads": 64, "device": "cpu", "device_reason": "No GPU.", "precision": "exact",
-        "precision_reason": "No bfloat16.", "cpu": "AVX2", "cuda_build": None, "gpus": [],
+        "precision_reason": "No bfloat16.", "cpu": "AVX2", "cuda_build": None, "gpus": [], "capabilities": ["FP32"],
     }  # fmt: skip
     return {**values, **changes}
 
@@ -73,7 +74,7 @@ def report(**changes):
     ],
 )
 def test_what_the_probe_reports(monkeypatch, changes, name, state, text):
-    monkeypatch.setattr(doctor, "_probe_torch", lambda: (report(**changes), ""))
+    monkeypatch.setattr(doctor, "report_of", lambda probe: (report(**changes), ""))
     monkeypatch.setattr(shutil, "which", lambda program: "/usr/bin/nvidia-smi")
     finding = by_name(doctor.check_torch())[name]
     assert finding.state == state
@@ -91,7 +92,29 @@ def test_missing_libraries_are_named(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", without)
     (libraries,) = doctor.check_packages()
     assert libraries.state == BROKEN and "pip install monai" in libraries.advice
-    assert doctor.check_openvino()[0].state == HINT
+    (openvino,) = doctor.check_openvino()
+    assert openvino.state == HINT and "PyTorch runs" in openvino.found
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "text"),
+    [
+        (({"capabilities": ["FP32", "BF16"]}, ""), GOOD, "2026.4 computes in float32 and bfloat16"),
+        (({"capabilities": ["FP32"]}, ""), GOOD, "in float32 and runs"),
+        ((None, "does not start (exit code -11): no message"), HINT, "2026.4 is installed but does not start"),
+    ],
+)
+def test_openvino_is_tried_and_not_only_looked_for(monkeypatch, answer, state, text):
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "2026.4")
+    monkeypatch.setattr(doctor, "report_of", lambda probe: answer)
+    (finding,) = doctor.check_openvino()
+    assert finding.state == state and text in finding.found and bool(finding.advice) == (state != GOOD)
+
+
+def test_the_probe_of_openvino_runs():
+    pytest.importorskip("openvino")
+    report, problem = report_of(OPENVINO_PROBE)
+    assert problem == "" and "FP32" in report["capabilities"]
 
 
 def test_little_memory_is_a_hint(monkeypatch):
@@ -109,7 +132,7 @@ def test_no_models_means_that_segmentation_cannot_run(tmp_path, monkeypatch, cap
 
     monkeypatch.setenv("AGUNETR_MODELS", str(tmp_path / "none"))
     monkeypatch.setattr(library, "embedded_folder", lambda: tmp_path / "nothing embedded")
-    monkeypatch.setattr(doctor, "_probe_torch", lambda: (report(), ""))
+    monkeypatch.setattr(doctor, "report_of", lambda probe: (report(), ""))
     assert main(["doctor", "--json"]) == 1
     event = json.loads(capfd.readouterr().out)
     assert event["event"] == "doctor" and event["able"] is False
@@ -122,7 +145,7 @@ def test_a_check_that_fails_does_not_stop_the_others(monkeypatch):
 
     fail.__name__ = "check_memory"
     monkeypatch.setattr(doctor, "check_memory", fail)
-    monkeypatch.setattr(doctor, "_probe_torch", lambda: (report(), ""))
+    monkeypatch.setattr(doctor, "report_of", lambda probe: (report(), ""))
     found = by_name(doctor.examine())
     assert "surprise" in found["memory"].found
     assert "AGUNETR" in found and "libraries" in found

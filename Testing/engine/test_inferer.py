@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 
 import pytest
 import torch
@@ -11,7 +12,10 @@ from monai.inferers import sliding_window_inference
 from tiny_models import tiny_network
 
 from agunetr.errors import Cancelled, ModelError
+from agunetr.inference.blending import AIR_LOGIT, Blend
 from agunetr.inference.inferer import WindowInferer
+from agunetr.inference.window_feed import WindowFeed
+from agunetr.inference.windows import gaussian_weights, lattice, padding
 
 WINDOW = (16, 16, 16)
 
@@ -100,6 +104,52 @@ def test_memory_does_not_grow_with_the_number_of_windows():
     assert many_bytes <= few_bytes
 
 
+def test_only_the_box_that_the_windows_cover_has_sums():
+    weights = torch.from_numpy(gaussian_weights((8, 8, 8)))
+    # Two rows that lie alike, one that does not, and a gap of one row between them; far from the grid's first voxel.
+    corners = [(90, 50, 50), (90, 54, 50), (94, 50, 50), (94, 54, 50), (106, 50, 54)]
+    blend = Blend((200, 100, 100), (8, 8, 8), weights, corners)
+    blend.add(corners, torch.arange(1.0, 6.0).view(5, 1, 1, 1, 1).expand(5, 1, 8, 8, 8), {})
+    assert blend._logits.shape == (1, 24, 12, 12)
+    logits, _ = blend.finish()
+    total, weight = torch.zeros(200, 100, 100), torch.zeros(200, 100, 100)
+    for value, corner in enumerate(corners, start=1):
+        window = tuple(slice(first, first + 8) for first in corner)
+        total[window] += value * weights
+        weight[window] += weights
+    expected = torch.where(weight > 0, total / weight, AIR_LOGIT)
+    torch.testing.assert_close(logits[0], expected, rtol=0, atol=1e-5)
+    assert float(logits[0, 102, 52, 52]) == AIR_LOGIT  # between the rows, inside the box
+
+
+def test_a_chain_of_windows_with_a_gap_is_no_whole_lattice():
+    weights = torch.from_numpy(gaussian_weights((8, 8, 8)))
+    corners = [(0, 0, 0), (16, 0, 0)]
+    blend = Blend((24, 8, 8), (8, 8, 8), weights, corners)
+    blend.add(corners, torch.ones(2, 1, 8, 8, 8), {"enc1": torch.ones(2, 1, 8, 8, 8)})
+    logits, maps = blend.finish(["enc1"])
+    assert bool((logits[0, 8:16] == AIR_LOGIT).all()) and bool((maps["enc1"][8:16] == 0).all())
+    torch.testing.assert_close(maps["enc1"][16:], torch.ones(8, 8, 8))
+    nowhere, maps = Blend((4, 4, 4), (4, 4, 4), torch.ones(4, 4, 4), []).finish(["enc1"])
+    assert bool((nowhere == AIR_LOGIT).all()) and not maps["enc1"].any()
+
+
+@pytest.mark.parametrize("shape", [(5, 21, 7), (8, 8, 8), (1, 1, 20), (7, 16, 9)])
+def test_windows_are_cut_as_if_the_image_were_padded_without_copying_it(shape):
+    image, window = _image(*shape), (8, 8, 8)
+    margins = padding(shape, window)
+    feed = WindowFeed(image, window, margins, torch.device("cpu"))
+    padded = torch.nn.functional.pad(image, [n for pair in reversed(margins) for n in pair])[0, 0]
+    corners = list(itertools.product(*lattice(shape, window, 0.5)))
+    for corner in corners:
+        expected = padded[tuple(slice(first, first + 8) for first in corner)]
+        assert torch.equal(feed.cut(corner), expected)
+    batch = feed.windows(corners)
+    assert batch.shape == (len(corners), 1, 8, 8, 8) and torch.equal(batch[-1, 0], feed.cut(corners[-1]))
+    if min(shape) >= 8:
+        assert feed.cut(corners[0]).untyped_storage().data_ptr() == image.untyped_storage().data_ptr()
+
+
 def test_progress_counts_windows_and_cancel_comes_between_them():
     told = []
     network = IntensityNetwork()
@@ -136,6 +186,7 @@ def test_values_that_are_not_finite_are_refused():
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="batch"):
         WindowInferer((8, 8, 8), batch=0)
+    assert WindowInferer((8, 8, 8), batch=None).batch is None
     with pytest.raises(ValueError, match="overlap"):
         WindowInferer((8, 8, 8), overlap=1)
     with pytest.raises(ValueError, match="window"):

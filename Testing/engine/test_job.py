@@ -18,7 +18,7 @@ from agunetr.inference.reading import read_volume
 from agunetr.inference.segmenter import Segmenter, SegmentOptions
 from agunetr.measures import dice_score
 
-EXACT = SegmentOptions(device="cpu", precision="exact")
+EXACT = SegmentOptions(device="cpu", engine="torch", precision="exact")
 BASE = IntensityBundle("base")
 GATED = IntensityBundle("gated", gate_names=("enc1",), level=0.6, variant="agunetr-v2")
 SCAN = bright_scan((1, 2, 0), (-1, 1, 1))
@@ -52,6 +52,7 @@ def test_masks_maps_and_measurements_of_two_models(tmp_path):
     assert result["input"] == {"path": "ct.nrrd", "size": list(SCAN.size), "spacing_mm": list(SCAN.spacing_mm)}
     assert result["warnings"] == [{"kind": "few-slices", "message": "Few slices."}]
     assert result["device"] == "cpu" and result["precision"] == "exact" and result["format"] == 1
+    assert all(entry["engine"] == "torch" and entry["engine_reason"] for entry in result["models"])
     assert result["seconds"]["total"] > 0 and {"prepare", "windows", "restore", "write"} <= set(result["seconds"])
 
     base, gated = result["models"]
@@ -64,9 +65,7 @@ def test_masks_maps_and_measurements_of_two_models(tmp_path):
     assert base["mean_hu"] == pytest.approx(SCAN.array[mask.array > 0].mean())
     assert base["longest_axis_mm"] == pytest.approx(26, abs=4)
     other, _ = _read_mask(output / "gated.nii.gz")
-    assert result["agreement"] == [
-        {"first": "base", "second": "gated", "dice": dice_score(mask.array, other.array)}
-    ]
+    assert result["agreement"] == [{"first": "base", "second": "gated", "dice": dice_score(mask.array, other.array)}]
     assert {stage.split(": ")[0] for stage, _, _ in told} == {"base", "gated"}
 
 

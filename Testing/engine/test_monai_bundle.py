@@ -55,7 +55,7 @@ def ct(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(model: ModelBundle, ct: Path) -> np.ndarray:
-    options = SegmentOptions(device="cpu", precision="exact")
+    options = SegmentOptions(device="cpu", engine="torch", precision="exact")
     mask = Segmenter(options).segment(read_volume(ct)[0], model).mask
     assert 0.001 < mask.mean() < 0.5, "the comparison needs a mask with a border"
     return mask
@@ -75,6 +75,12 @@ def run_in_process(model: ModelBundle, **overrides: object) -> ConfigWorkflow:
     return workflow
 
 
+def assert_same_mask(written: sitk.Image, expected: np.ndarray) -> None:
+    """The segmenter runs the network in a form that rounds otherwise: a voxel on the threshold may fall either way."""
+    differing = int((sitk.GetArrayFromImage(written) != expected).sum())
+    assert differing <= 5e-4 * expected.sum()
+
+
 def test_monai_command_gives_the_same_mask(model: ModelBundle, ct: Path, expected: np.ndarray, tmp_path: Path) -> None:
     arguments = f"--config_file {CONFIG} --bundle_root . --device cpu".split()
     arguments += ["--dataset_dir", str(ct), "--output_dir", str(tmp_path / "out")]
@@ -82,7 +88,7 @@ def test_monai_command_gives_the_same_mask(model: ModelBundle, ct: Path, expecte
     done = subprocess.run(command, cwd=model.folder, capture_output=True, encoding="utf-8", env=dict(os.environ))
     assert done.returncode == 0, done.stderr[-3000:]
     written = sitk.ReadImage(str(tmp_path / "out" / "ct 1_spleen.nii.gz"))
-    assert np.array_equal(sitk.GetArrayFromImage(written), expected)
+    assert_same_mask(written, expected)
     source = sitk.ReadImage(str(ct))
     for geometry in ("GetSpacing", "GetOrigin", "GetDirection"):
         assert np.allclose(getattr(written, geometry)(), getattr(source, geometry)(), atol=1e-4)
@@ -97,7 +103,7 @@ def test_a_folder_of_cts_and_no_overwriting(model: ModelBundle, ct: Path, expect
     output = tmp_path / "out"
     run_in_process(model, dataset_dir=str(folder), output_dir=str(output)).run()
     assert sorted(path.name for path in output.iterdir()) == ["a_spleen.nii.gz", "b_spleen.nii.gz"]
-    assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(output / "a_spleen.nii.gz"))), expected)
+    assert_same_mask(sitk.ReadImage(str(output / "a_spleen.nii.gz")), expected)
     with pytest.raises(RuntimeError) as caught:
         run_in_process(model, dataset_dir=str(folder / "a.nii.gz"), output_dir=str(output)).run()
     cause: BaseException = caught.value  # MONAI wraps what a step raises, once a level
@@ -117,9 +123,11 @@ def test_options_on_the_command_line_reach_the_steps(model: ModelBundle, ct: Pat
     workflow = run_in_process(model, dataset_dir=str(ct), output_dir=str(tmp_path), **settings)
     workflow.run()
     mask = (
-        Segmenter(SegmentOptions(device="cpu", precision="exact", **settings)).segment(read_volume(ct)[0], model).mask
+        Segmenter(SegmentOptions(device="cpu", engine="torch", precision="exact", **settings))
+        .segment(read_volume(ct)[0], model)
+        .mask
     )
-    assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "ct 1_spleen.nii.gz"))), mask)
+    assert_same_mask(sitk.ReadImage(str(tmp_path / "ct 1_spleen.nii.gz")), mask)
 
 
 def test_the_network_takes_and_gives_what_the_metadata_says(model: ModelBundle) -> None:

@@ -16,7 +16,7 @@ from agunetr.inference import segmenter as segmenter_module
 from agunetr.inference.segmenter import Segmenter, SegmentOptions
 from agunetr.measures import dice_score
 
-EXACT = SegmentOptions(device="cpu", precision="exact")
+EXACT = SegmentOptions(device="cpu", engine="torch", precision="exact")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,7 @@ def test_everything_about_the_run_is_told():
     answer = Segmenter(EXACT).segment(bright_scan(), IntensityBundle(), lambda *step: told.append(step))
     assert (answer.device, answer.precision, answer.model) == ("cpu", "exact", "bright")
     assert answer.device_reason and answer.precision_reason and answer.checksum
+    assert answer.engine == "torch" and answer.engine_reason
     assert list(answer.seconds) == ["prepare", "load", "windows", "restore"]
     assert list(dict.fromkeys(stage for stage, _, _ in told)) == list(answer.seconds)
     assert [step for step in told if step[0] == "windows"][-1] == ("windows", answer.windows, answer.windows)
@@ -176,6 +177,8 @@ def test_a_real_bundle_gives_maps_of_its_gates(tmp_path):
         ("window_batch", True),
         ("attention", "enc1"),
         ("attention", (1,)),
+        ("engine", "tensorrt"),
+        ("engine", None),
         ("precision", "best"),
         ("precision", ["exact"]),
         ("device", ""),

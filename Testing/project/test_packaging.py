@@ -105,7 +105,7 @@ def _project_packages(name: str, folder: Path) -> set[str]:
 def test_pip_packages_every_folder_of_the_engines():
     setup = PYPROJECT["tool"]["setuptools"]
     engines = {"agunetr": ROOT / "AGUNETRSegment" / "agunetr", "agunetr_train": ROOT / "AGUNETRTrain" / "agunetr_train"}
-    expected = {"agunetr.embedded", "agunetr_train.embedded"}
+    expected = {"agunetr.embedded", "agunetr.localisers", "agunetr_train.embedded"}
     for name, folder in engines.items():
         expected |= _project_packages(name, folder)
     assert set(setup["packages"]) == expected

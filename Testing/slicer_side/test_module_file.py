@@ -33,6 +33,7 @@ class Application:
         self.scene = newScene()
         application_stand_in.install(monkeypatch, tmp_path, self.due)
         from AGUNETRSegmentLib import worker_client
+
         monkeypatch.setattr(worker_client, "defaultCommand", lambda: WORKER)
         monkeypatch.setattr(worker_client, "defaultEnvironment", lambda: dict(os.environ))
         monkeypatch.delitem(sys.modules, "AGUNETRSegmentLib.model_list", raising=False)
@@ -132,7 +133,8 @@ def test_a_run_goes_on_while_another_module_is_shown(application):
 def test_a_crash_shows_its_sentence_and_keeps_the_log(application, monkeypatch):
     application.enter()
     monkeypatch.setattr(
-        application.widget.logic._client, "_command", [sys.executable, "-c", "import sys; sys.exit('last words')"])
+        application.widget.logic._client, "_command", [sys.executable, "-c", "import sys; sys.exit('last words')"]
+    )
     application.widget.logic.stop()
     application.ui.refreshModelsButton.click()
     application.runUntil(lambda: not application.widget.logic.busy)
@@ -143,8 +145,11 @@ def test_a_crash_shows_its_sentence_and_keeps_the_log(application, monkeypatch):
 def test_an_error_of_the_worker_shows_message_and_remedy(application, monkeypatch):
     application.enter()
     event = '{"event": "error", "kind": "dependencies", "message": "MONAI is missing.", "remedy": "Install it."}'
-    monkeypatch.setattr(application.widget.logic._client, "_command", [
-        sys.executable, "-c", f"input(); print({event!r}, flush=True); input()"])
+    monkeypatch.setattr(
+        application.widget.logic._client,
+        "_command",
+        [sys.executable, "-c", f"input(); print({event!r}, flush=True); input()"],
+    )
     application.widget.logic.stop()
     application.ui.refreshModelsButton.click()
     application.runUntil(lambda: not application.widget.logic.busy)
@@ -153,8 +158,9 @@ def test_an_error_of_the_worker_shows_message_and_remedy(application, monkeypatc
 
 def test_the_search_for_models_can_be_cancelled(application, monkeypatch):
     application.enter()
-    monkeypatch.setattr(application.widget.logic._client, "_command", [
-        sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(
+        application.widget.logic._client, "_command", [sys.executable, "-c", "import time; time.sleep(60)"]
+    )
     application.widget.logic.stop()
     application.ui.refreshModelsButton.click()
     application.ui.cancelButton.click()
@@ -180,9 +186,30 @@ def test_the_logic_works_from_a_script(application):
     imported, result = logic.process(volumeNode, ["compact-base"])
     assert imported.segmentations["compact-base"] is not None and result["format"] == 1
     from AGUNETRSegmentLib.errors import SegmentationError
+
     with pytest.raises(SegmentationError, match="Tick"):
         logic.process(volumeNode, [])
     logic.stop()
+
+
+def test_a_region_of_the_scene_is_sent_along(application, monkeypatch):
+    sent = []
+    choose(application, "compact-base")
+    client = application.widget.logic._client
+    segment = client.segment
+    monkeypatch.setattr(client, "segment", lambda *arguments: sent.append(arguments[3]) or segment(*arguments))
+    application.ui.segmentButton.click()
+    application.runUntil(lambda: not application.widget.logic.busy)
+    region = application.scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "around")
+    application.widget.panel._parameterNode.region = region
+    application.ui.segmentButton.click()
+    assert application.ui.statusLabel.text.startswith('The region "around" has no size yet.')
+    region.SetXYZ(-60, 10, 200)
+    region.SetRadiusXYZ(50, 60, 70)
+    application.ui.segmentButton.click()
+    application.runUntil(lambda: not application.widget.logic.busy)
+    assert "region_mm" not in sent[0]
+    assert sent[1]["region_mm"] == [[-110.0, -10.0], [-50.0, 70.0], [130.0, 270.0]]
 
 
 def test_slicers_self_test_passes(application, monkeypatch, tmp_path):

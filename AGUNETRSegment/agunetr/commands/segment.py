@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from agunetr.commands.console import Console
-from agunetr.commands.exit_codes import CANCELLED, OK, SOME_FAILED, UsageError, exit_code
+from agunetr.commands.exit_codes import CANCELLED, OK, UsageError, exit_code
 from agunetr.commands.interruption import interruptible
+from agunetr.commands.segment_many import case_name, case_names, segment_many
+from agunetr.commands.segment_text import summary
 from agunetr.errors import Cancelled
+from agunetr.many_scans.cases import Listing
+from agunetr.many_scans.share import Share
 from agunetr.worker_requests import SegmentRequest
 
 SUMMARY = "Segments the spleen in one CT or in many."
@@ -21,17 +24,30 @@ EXAMPLES = """\
   agunetr segment ct.nrrd --model compact-base --model compact-gated --attention --output result
   agunetr segment dicom_folder --series 1.2.840.113619.2.55 --output result
   agunetr segment cts/*.nii.gz --output results --json
+  agunetr segment folder_of_cts --output results
+  torchrun --nproc-per-node 4 -m agunetr segment folder_of_cts --output results
 
 For one CT the folder holds <model>.nii.gz, with --attention <model>_<gate>.nii.gz, and result.json.
-For several, each CT has a folder of its own in it: results/<case>/<model>.nii.gz and so on.
+For several, each CT has a folder of its own in it: results/<case>/<model>.nii.gz and so on, and cases.json and
+cases.csv say what became of each. A folder of CTs holds NIfTI, NRRD or MetaImage files, or subfolders with the DICOM
+slices of one study each; a folder with the slices or the series of one study is one CT.
+
+The next CT is read and the last one written while the network runs. After an interruption, the same command skips the
+finished cases; a case whose results are of other models, other options or another CT is refused. With --overwrite all
+are segmented again. A failed case does not stop the others; the exit code is then 7.
+
+torchrun shares the cases among processes, a GPU each where there are any: case i (from 0) goes to rank i modulo the
+number of processes, which reports it alone; cases.json has all. torchrun itself returns 1 where a case failed. On
+several machines DIR must be a folder that all of them see.
 """
 DEFAULT_MODEL = "compact-gated"
-IMAGE_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd", ".img", ".hdr", ".gz")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("ct", nargs="+", help="NIfTI, NRRD or MetaImage file, or a folder with a DICOM series")
+    parser.add_argument(
+        "ct", nargs="+", help="NIfTI, NRRD or MetaImage file, folder of a DICOM series, or folder of many CTs"
+    )
     parser.add_argument("--output", "-o", required=True, metavar="DIR", help="folder for the results; made if missing")
     parser.add_argument(
         "--model", "-m", action="append", metavar="NAME",
@@ -43,11 +59,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     speed = parser.add_argument_group("where and how exactly")
     speed.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps (auto)")
     speed.add_argument(
+        "--engine", default="auto", choices=("auto", "torch", "openvino"),
+        help="torch: PyTorch; openvino: OpenVINO, on CPUs; auto: OpenVINO on a CPU where it is installed",
+    )  # fmt: skip
+    speed.add_argument(
         "--precision", default="auto", choices=("auto", "exact", "fast"),
         help="exact: float32; fast: bfloat16; auto: fast where the hardware has it",
     )  # fmt: skip
     speed.add_argument("--overlap", type=float, metavar="FRACTION", help="overlap of windows, from 0 to below 1")
-    speed.add_argument("--window-batch", type=int, metavar="N", help="windows computed at a time")
+    speed.add_argument(
+        "--window-batch", type=int, metavar="N",
+        help="windows computed at a time (as many as fit into a GPU's free memory; 1 on a CPU)",
+    )  # fmt: skip
+    speed.add_argument(
+        "--allow-cpu", action="store_true", help="go on on the CPU where the GPU has too little memory for one window"
+    )
+
+    speed.add_argument(
+        "--no-localise", action="store_true", help="search the whole scan; without this, the spleen is looked for first"
+    )
+    speed.add_argument(
+        "--region", type=float, nargs=6, metavar=("R0", "R1", "A0", "A1", "S0", "S1"),
+        help="search only near this box, from R0 to R1 mm along right, A0 to A1 anterior, S0 to S1 superior (RAS)",
+    )  # fmt: skip
 
     maps = parser.add_argument_group("attention maps")
     maps.add_argument("--attention", action="store_true", help="also write the maps of all gates")
@@ -62,122 +96,78 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def segment_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of ``SegmentOptions`` that the arguments set; defaults stay with the engine."""
-    options: dict[str, Any] = {"device": arguments.device, "precision": arguments.precision}
+    options: dict[str, Any] = {
+        "device": arguments.device,
+        "engine": arguments.engine,
+        "precision": arguments.precision,
+    }
     for name in ("overlap", "window_batch", "threshold"):
         if getattr(arguments, name) is not None:
             options[name] = getattr(arguments, name)
     if arguments.attention or arguments.gate:
         options["attention"] = tuple(arguments.gate or ("all",))
+    if arguments.no_localise:
+        options["localise"] = False
+    if arguments.region:
+        options["region_mm"] = tuple(zip(arguments.region[::2], arguments.region[1::2], strict=True))
+    if arguments.allow_cpu:
+        options["allow_cpu"] = True
     options["largest_component"] = not arguments.keep_all_components
     options["fill_holes"] = not arguments.keep_holes
     options["body_crop"] = not arguments.no_body_crop
     return options
 
 
-def case_names(paths: Sequence[Path]) -> list[str]:
-    """A folder name for each CT: its file name without the image suffix, else with its folder's name in front.
-
-    Raises:
-        UsageError: two CTs cannot be told apart, so one result would replace the other; or a CT has no name that a
-            folder inside the output folder can have.
-    """
-    # Not resolve(): a link's own name tells cases apart, the name of what it points to may be a checksum.
-    paths = [Path(os.path.abspath(path)) for path in paths]
-    names = [_stem(path) for path in paths]
-    counts = Counter(name.casefold() for name in names)
-    names = [
-        f"{path.parent.name}_{name}" if counts[name.casefold()] > 1 else name
-        for path, name in zip(paths, names, strict=True)
-    ]
-    counts = Counter(name.casefold() for name in names)
-    for path, name in zip(paths, names, strict=True):
-        if not name or name.startswith("."):
-            raise UsageError(
-                f"The results of {path} would be written to a folder called '{name}'.",
-                "Rename it, or segment it in a run of its own.",
-            )
-        if counts[name.casefold()] > 1:
-            raise UsageError(
-                f"Several CTs would be written to the folder '{name}', one of them {path}.",
-                "Rename the files, or segment them in separate runs.",
-            )
-    return names
-
-
-def _stem(path: Path) -> str:
-    name = path.name or path.absolute().name
-    suffix = next((end for end in IMAGE_SUFFIXES if name.lower().endswith(end)), "")
-    return name[: len(name) - len(suffix)] or name
-
-
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Segments every CT; one that fails does not stop the others."""
+    """Segments one CT, or every CT of a list or a folder."""
     paths = [Path(text).expanduser() for text in arguments.ct]
     output = Path(arguments.output).expanduser()
-    if len(paths) == 1:
-        folders = [output]
-        cases = [_stem(paths[0])]
-    else:
-        if arguments.series:
-            raise UsageError("--series fits one DICOM folder only.", "Segment the folders one by one.")
-        cases = case_names(paths)
-        folders = [output / case for case in cases]
+    listing = _list_cts(paths, output, arguments.series)
+    if listing.many and arguments.series:
+        raise UsageError("--series fits one DICOM folder only.", "Segment the folders one by one.")
     models = tuple(arguments.model or (DEFAULT_MODEL,))
     options = segment_options(arguments)
+    for notice in listing.notices:
+        console.say(f"warning: {notice.message}")
+    if listing.many:
+        names = case_names(listing.cts)
+        return segment_many(listing.cts, names, output, models, options, arguments, console)
+    if Share.from_environment(os.environ).rank > 0:
+        console.say("There is one CT only, and the process of rank 0 segments it.")
+        return OK
+    return _segment_one(paths[0], output, models, options, arguments, console)
 
+
+def _list_cts(paths: Sequence[Path], output: Path, series: str | None) -> Listing:
+    if series or not any(path.is_dir() for path in paths):
+        return Listing(tuple(paths), len(paths) > 1)
+
+    from agunetr.many_scans.folders import list_cts
+
+    return list_cts(paths, output)
+
+
+def _segment_one(
+    path: Path,
+    output: Path,
+    models: tuple[str, ...],
+    options: dict[str, Any],
+    arguments: argparse.Namespace,
+    console: Console,
+) -> int:
     from agunetr.session import Session
 
     session = Session()
     session.check(models, options)
-    if len(paths) > 1:
-        session.make_output_folder(output)
-    failures: list[BaseException] = []
+    case = case_name(path)
+    request = SegmentRequest(case, str(path), models, str(output), options, arguments.series, arguments.overwrite)
     with interruptible() as stop:
-        for number, (path, case, folder) in enumerate(zip(paths, cases, folders, strict=True), start=1):
-            if stop():
-                break
-            if len(paths) > 1:
-                console.say(f"[{number}/{len(paths)}] {case}")
-            request = SegmentRequest(
-                case, str(path), models, str(folder), options, arguments.series, arguments.overwrite
-            )
-            try:
-                with console.progress(case=case) as progress:
-                    result = session.segment(request, progress, stop)
-            except (Exception, KeyboardInterrupt) as error:
-                console.error(error, case=case)
-                if isinstance(error, Cancelled | KeyboardInterrupt):
-                    return CANCELLED
-                failures.append(error)
-                continue
-            console.event("result", case=case, output=folder, result=result)
-            console.say(summary(result, folder))
-    if stop():
-        return CANCELLED
-    if not failures:
-        return OK
-    if len(paths) == 1:
-        return exit_code(failures[0])
-    console.say(f"{len(failures)} of {len(paths)} CTs failed.")
-    return SOME_FAILED
-
-
-def summary(result: dict[str, Any], folder: Path) -> str:
-    """A result for people, a few lines."""
-    lines = []
-    for model in result["models"]:
-        measured = [f"{model['volume_ml']:.1f} ml"]
-        if model.get("longest_axis_mm") is not None:
-            measured.append(f"{model['longest_axis_mm']:.0f} mm long")
-        if model.get("mean_hu") is not None:
-            measured.append(f"mean {model['mean_hu']:.0f} HU")
-        lines.append(f"{model['name']}: {', '.join(measured)} -> {folder / model['mask']}")
-        lines += [f"  {gate}: {folder / file}" for gate, file in (model.get("attention") or {}).items()]
-        lines += [f"  warning: {notice['message']}" for notice in model.get("warnings", ())]
-    lines += [f"warning: {notice['message']}" for notice in result.get("warnings", ())]
-    for pair in result.get("agreement", ()):
-        if pair["dice"] is not None:
-            lines.append(f"Dice between {pair['first']} and {pair['second']}: {pair['dice']:.4f}")
-    seconds = result["seconds"]["total"]
-    lines.append(f"{seconds:.1f} s on {result['device']}, {result['precision']}")
-    return "\n".join(lines)
+        try:
+            with console.progress(case=case) as progress:
+                result = session.segment(request, progress, stop)
+        except (Exception, KeyboardInterrupt) as error:
+            console.error(error, case=case)
+            return CANCELLED if isinstance(error, Cancelled | KeyboardInterrupt) else exit_code(error)
+        console.event("result", case=case, output=output, result=result)
+        console.say(summary(result, output))
+        return CANCELLED if stop() else OK

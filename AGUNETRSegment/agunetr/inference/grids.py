@@ -6,11 +6,14 @@ the other's transpose.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
+from agunetr.inference.body import Box, foreground_box
 from agunetr.inference.cleanup import clean_mask
-from agunetr.inference.resampling import restore_part
+from agunetr.inference.resampling import crop, restore_part
 from agunetr.inference.volume import Volume
 
 
@@ -38,7 +41,8 @@ def mask_on_input(
 ) -> np.ndarray:
     """The mask on the input's own grid: probabilities are interpolated there, then thresholded, then cleaned.
 
-    Thresholding before interpolating would give steps as large as the model's voxels.
+    Thresholding before interpolating would give steps as large as the model's voxels. Work and memory beside the mask
+    itself follow the size of what was found, not that of the scan.
 
     Args:
         logit_difference: (R, A, S), foreground less background, on the grid of ``prepared``.
@@ -50,12 +54,26 @@ def mask_on_input(
     Returns:
         (z, y, x) uint8, 0 and 1, the shape of ``onto.array``.
     """
-    probability = tensor_volume(logit_difference, prepared)
-    torch.from_numpy(probability.array).sigmoid_()
-    mask = np.zeros(onto.array.shape, dtype=np.uint8)
+    mask = np.zeros(onto.array.shape, dtype=np.uint8)  # the pages that stay 0 take no memory
     # An interpolated value exceeds the threshold only beside a voxel that does: all that is lower can be left out.
-    part = restore_part(probability, onto, negligible=threshold / 2)
+    negligible = threshold / 2
+    box = _box_above(logit_difference, math.log(negligible / (1 - negligible)))
+    if box is None:
+        return mask
+    probability = tensor_volume(logit_difference[tuple(slice(*span) for span in box)], crop(prepared, box))
+    torch.from_numpy(probability.array).sigmoid_()
+    part = restore_part(probability, onto, negligible)
     if part is not None:
         ((i0, i1), (j0, j1), (k0, k1)), values = part
-        mask[k0:k1, j0:j1, i0:i1] = values > threshold
-    return clean_mask(mask, largest_component, fill_holes)
+        mask[k0:k1, j0:j1, i0:i1] = clean_mask(values > threshold, largest_component, fill_holes)
+    return mask
+
+
+def _box_above(values: torch.Tensor, least: float) -> Box | None:
+    """The box along (R, A, S) of all values greater than ``least``, one voxel wider where there is one."""
+    # Looked at as it lies in memory; foreground_box names the last axis first.
+    tight = foreground_box(values.cpu().numpy(), least)
+    if tight is None:
+        return None
+    spans = [(max(first - 1, 0), min(stop + 1, n)) for (first, stop), n in zip(tight[::-1], values.shape, strict=True)]
+    return spans[0], spans[1], spans[2]

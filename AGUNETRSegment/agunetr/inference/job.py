@@ -6,32 +6,45 @@ last: a run that fails, is cancelled or is killed leaves no file under a final n
 ``result.json``::
 
     {"format": 1, "agunetr_version": "0.1.0",
-     "input": {..., "size": [i, j, k], "spacing_mm": [i, j, k]},
+     "input": {..., "size": [i, j, k], "spacing_mm": [i, j, k]}, "options": {the fields of SegmentOptions},
      "device": "cpu", "device_reason": "...", "precision": "exact", "precision_reason": "...",
      "warnings": [{"kind": "...", "message": "..."}],
-     "seconds": {"prepare", "load", "windows", "restore", "measure", "write", "total"},
-     "models": [{"name", "title", "variant", "checksum", "mask": FILE, "volume_ml", "voxels", "longest_axis_mm",
-                 "mean_hu", "attention": {GATE: FILE}, "warnings": [...], "seconds": {...}, "windows": N}],
+     "seconds": {"localise" where that was done, "prepare", "load", "windows", "restore", "measure", "write", "total"},
+     "models": [{"name", "title", "variant", "checksum", "device", "device_reason", "engine", "engine_reason",
+                 "mask": FILE, "volume_ml", "voxels", "longest_axis_mm", "mean_hu",
+                 "attention": {GATE: FILE}, "warnings": [...], "seconds": {...},
+                 "windows": N, "window_batch": N, "windows_of_dense": N, "search": "dense" | "localised" | "region",
+                 "search_reason": "..."}],
      "agreement": [{"first": MODEL, "second": MODEL, "dice": 0.97}]}
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from agunetr import __version__
-from agunetr.errors import Cancelled, ModelError, Notice, OutputError
-from agunetr.inference.attention import ALL, wanted_gates
-from agunetr.inference.dicom_series import is_dicom_file
+from agunetr.errors import Cancelled, Notice, OutputError
+from agunetr.events import jsonable
 from agunetr.inference.inferer import CancelQuery, Progress
 from agunetr.inference.result_folder import ResultFolder
+from agunetr.inference.result_names import (
+    RESULT_FILE,
+    check_models,
+    file_names,
+    gate_file,
+    gate_maps_there,
+    input_path,
+    is_input,
+    mask_file,
+)
 from agunetr.inference.segmenter import Segmentation, Segmenter, SegmentOptions
 from agunetr.inference.volume import Volume
 from agunetr.inference.writing import write_json, write_volume
@@ -41,7 +54,6 @@ if TYPE_CHECKING:
     from agunetr.models.bundle import ModelBundle
 
 RESULT_FORMAT = 1
-RESULT_FILE = "result.json"
 
 
 def run_job(
@@ -78,55 +90,115 @@ def run_job(
         ModelError: no model, two of one name, or no model has a gate that was asked for.
         InputError, DeviceError, MemoryExhausted, Cancelled: see :meth:`Segmenter.segment`.
     """
-    started = time.perf_counter()
-    _check_models(bundles, options)
-    names = _file_names(bundles, options)
-    output = Path(output_folder)
-    source = _source(input_description)
-    for name in names:
-        if _is_input(output / name, source):
-            raise OutputError(
-                f"The result {output / name} would replace the input.", "Choose another folder for the results."
-            )
-    segmenter = segmenter or Segmenter(options)
-    entries: list[dict[str, Any]] = []
-    masks: list[np.ndarray] = []
-    answer: Segmentation | None = None
-    with ResultFolder(output, names, overwrite) as folder:
+    with ScanJob(volume, input_notices, bundles, options, output_folder, input_description, overwrite) as job:
+        segmenter = segmenter or Segmenter(options)
         try:
             for bundle in bundles:
-                told = _with_name(progress, bundle.name) if len(bundles) > 1 else progress
-                answer = segmenter.segment(volume, bundle, told, cancelled, options)
-                entries.append(_write_model(folder.path, volume, bundle, answer, told))
-                masks.append(answer.mask)
+                answer = job.segment(bundle, segmenter, progress, cancelled)
+                job.write(bundle, answer, progress)
         finally:
             segmenter.forget_scan()
-        agreement = [
-            {"first": bundle.name, "second": other.name, "dice": dice_score(mask, other_mask)}
-            for (bundle, mask), (other, other_mask) in itertools.combinations(zip(bundles, masks, strict=True), 2)
-        ]
+        return job.finish(cancelled)
+
+
+class ScanJob:
+    """The steps of :func:`run_job`, for a caller that takes them at different times or in different threads.
+
+    A context: until :meth:`finish` everything lies in a hidden folder, which the end of the context removes. Each model
+    is segmented and written once, in the order of ``bundles``. Arguments and errors are those of :func:`run_job`.
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        input_notices: Sequence[Notice],
+        bundles: Sequence[ModelBundle],
+        options: SegmentOptions,
+        output_folder: Path | str,
+        input_description: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self._started = time.perf_counter()
+        check_models(bundles, options)
+        names = file_names(bundles, options)
+        self._output = Path(output_folder)
+        self._source = input_path(input_description)
+        for name in names:
+            if is_input(self._output / name, self._source):
+                raise OutputError(
+                    f"The result {self._output / name} would replace the input.",
+                    "Choose another folder for the results.",
+                )
+        self._volume = volume
+        self._input_notices = input_notices
+        self._input_description = input_description or {}
+        self._bundles = bundles
+        self._options = options
+        self._entries: list[dict[str, Any]] = []
+        self._masks: list[np.ndarray] = []
+        self._answer: Segmentation | None = None
+        self._folder = ResultFolder(self._output, names, overwrite)
+
+    def __enter__(self) -> ScanJob:
+        self._folder.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._folder.__exit__(kind, error, trace)
+
+    def segment(
+        self,
+        bundle: ModelBundle,
+        segmenter: Segmenter,
+        progress: Progress | None = None,
+        cancelled: CancelQuery | None = None,
+    ) -> Segmentation:
+        """One model's answer; nothing is written."""
+        return segmenter.segment(self._volume, bundle, self._told(progress, bundle), cancelled, self._options)
+
+    def write(self, bundle: ModelBundle, answer: Segmentation, progress: Progress | None = None) -> None:
+        """Measure one model's mask and write its files into the hidden folder."""
+        told = self._told(progress, bundle)
+        self._entries.append(_write_model(self._folder.path, self._volume, bundle, answer, told))
+        self._masks.append(answer.mask)
+        self._answer = answer
+
+    def finish(self, cancelled: CancelQuery | None = None) -> dict[str, Any]:
+        """Write ``result.json``, move all files to their final names, and return what ``result.json`` holds."""
+        pairs = itertools.combinations(zip(self._bundles, self._masks, strict=True), 2)
+        answer = self._answer
         result = {
             "format": RESULT_FORMAT,
             "agunetr_version": __version__,
             "input": {
-                **(input_description or {}),
-                "size": list(volume.size),
-                "spacing_mm": [round(spacing, 6) for spacing in volume.spacing_mm],
+                **self._input_description,
+                "size": list(self._volume.size),
+                "spacing_mm": [round(spacing, 6) for spacing in self._volume.spacing_mm],
             },
+            "options": jsonable(dataclasses.asdict(self._options)),
             "device": answer.device,
             "device_reason": answer.device_reason,
             "precision": answer.precision,
             "precision_reason": answer.precision_reason,
-            "warnings": [notice.to_dict() for notice in input_notices],
-            "seconds": _summed(entries) | {"total": round(time.perf_counter() - started, 3)},
-            "models": entries,
-            "agreement": agreement,
+            "warnings": [notice.to_dict() for notice in self._input_notices],
+            "seconds": _summed(self._entries) | {"total": round(time.perf_counter() - self._started, 3)},
+            "models": self._entries,
+            "agreement": [
+                {"first": bundle.name, "second": other.name, "dice": dice_score(mask, other_mask)}
+                for (bundle, mask), (other, other_mask) in pairs
+            ],
         }
-        write_json(result, folder.path / RESULT_FILE)
+        write_json(result, self._folder.path / RESULT_FILE)
         if cancelled is not None and cancelled():
             raise Cancelled()
-        folder.publish([name for name in _gate_maps_there(output) if not _is_input(output / name, source)])
-    return result
+        outdated = gate_maps_there(self._output)
+        self._folder.publish([name for name in outdated if not is_input(self._output / name, self._source)])
+        return result
+
+    def _told(self, progress: Progress | None, bundle: ModelBundle) -> Progress | None:
+        return _with_name(progress, bundle.name) if len(self._bundles) > 1 else progress
 
 
 def _write_model(
@@ -139,9 +211,9 @@ def _write_model(
         progress("write", 0, 1)
     description = describe_mask(mask, volume)
     measured = time.perf_counter()
-    write_volume(mask, folder / _mask_file(bundle))
+    write_volume(mask, folder / mask_file(bundle))
     for gate, gate_map in answer.attention.items():
-        write_volume(gate_map, folder / _gate_file(bundle, gate))
+        write_volume(gate_map, folder / gate_file(bundle, gate))
     seconds = {**answer.seconds, "measure": measured - started, "write": time.perf_counter() - measured}
     if progress is not None:
         progress("write", 1, 1)
@@ -150,84 +222,24 @@ def _write_model(
         "title": bundle.title,
         "variant": bundle.variant,
         "checksum": bundle.checksum,
-        "mask": _mask_file(bundle),
+        "device": answer.device,
+        "device_reason": answer.device_reason,
+        "engine": answer.engine,
+        "engine_reason": answer.engine_reason,
+        "mask": mask_file(bundle),
         "volume_ml": description.volume_ml,
         "voxels": description.voxels,
         "longest_axis_mm": description.longest_axis_mm,
         "mean_hu": description.mean_hu,
-        "attention": {gate: _gate_file(bundle, gate) for gate in answer.attention},
+        "attention": {gate: gate_file(bundle, gate) for gate in answer.attention},
         "warnings": [notice.to_dict() for notice in answer.notices],
         "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
         "windows": answer.windows,
+        "window_batch": answer.window_batch,
+        "windows_of_dense": answer.windows_of_dense,
+        "search": answer.search,
+        "search_reason": answer.search_reason,
     }
-
-
-def _source(input_description: Mapping[str, Any] | None) -> Path | None:
-    path = (input_description or {}).get("path")
-    return Path(path).expanduser() if path else None
-
-
-def _is_input(path: Path, source: Path | None) -> bool:
-    """Whether the file is the input, or one of the DICOM files in the input's folder or a folder in that."""
-    if source is None or not path.is_file() or not source.exists():
-        return False
-    if source.is_dir():
-        return path.resolve().is_relative_to(source.resolve()) and is_dicom_file(path)
-    return path.samefile(source)
-
-
-def _gate_maps_there(output: Path) -> list[str]:
-    """The gate maps that the folder's ``result.json`` names; no other file, whatever somebody wrote into it."""
-    try:
-        models = json.loads((output / RESULT_FILE).read_text(encoding="utf-8"))["models"]
-        names = [
-            file
-            for model in models
-            for gate, file in model["attention"].items()
-            if file == f"{model['name']}_{gate}.nii.gz" and Path(file).name == file
-        ]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return []
-    return [name for name in names if (output / name).is_file()]
-
-
-def _check_models(bundles: Sequence[ModelBundle], options: SegmentOptions) -> None:
-    if not bundles:
-        raise ModelError("No model was chosen.", "Choose at least one.")
-    # Two names that differ in their case alone are one file on Windows and macOS.
-    names = [bundle.name.casefold() for bundle in bundles]
-    twice = next((bundle.name for bundle in bundles if names.count(bundle.name.casefold()) > 1), None)
-    if twice is not None:
-        raise ModelError(f"Two of the chosen models are called {twice}.", "Choose each model once.")
-    known = dict.fromkeys(gate for bundle in bundles for gate in bundle.gate_names)
-    unknown = [gate for gate in options.attention if gate not in known and gate != ALL]
-    if unknown:
-        remedy = f"Choose from {', '.join(known)}." if known else "Leave the attention maps out, or add a gated model."
-        raise ModelError(f"No chosen model has a gate called {unknown[0]}.", remedy)
-
-
-def _file_names(bundles: Sequence[ModelBundle], options: SegmentOptions) -> list[str]:
-    """Every file of the job; ``result.json`` last, so that it is only there when all the others are.
-
-    Raises:
-        ModelError: two results would have one name.
-    """
-    names = []
-    for bundle in bundles:
-        gates, _ = wanted_gates(options.attention, bundle.gate_names)
-        names += [_mask_file(bundle), *(_gate_file(bundle, gate) for gate in gates)]
-    twice = next((name for name in names if [other.casefold() for other in names].count(name.casefold()) > 1), None)
-    if twice is not None:
-        raise ModelError(f"Two results would be called {twice}.", "Segment with these models one after the other.")
-    return [*names, RESULT_FILE]
-
-
-def _mask_file(bundle: ModelBundle) -> str:
-    return f"{bundle.name}.nii.gz"
-
-
-def _gate_file(bundle: ModelBundle, gate: str) -> str:
-    return f"{bundle.name}_{gate}.nii.gz"
 
 
 def _with_name(progress: Progress | None, name: str) -> Progress | None:

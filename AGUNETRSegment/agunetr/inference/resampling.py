@@ -22,6 +22,9 @@ from agunetr.inference.volume import LPS_TO_RAS, Volume
 
 _RESAMPLED_AS_THEY_ARE = {np.dtype(name) for name in ("int16", "uint8", "uint16", "int32", "float32")}
 
+SLAB_VOXELS = 1 << 23
+"""Resampled at a time: 32 MB of float32."""
+
 
 def nearest_ras_axes(volume: Volume) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
     """Which index axis runs most nearly right, anterior and superior, and whether it must be flipped for that.
@@ -73,11 +76,30 @@ def crop(volume: Volume, box: Box) -> Volume:
     return Volume(volume.array[k0:k1, j0:j1, i0:i1], matrix)
 
 
+def prepared_grid(volume: Volume, spacing_mm: Sequence[float], body: Box | None = None) -> Volume:
+    """The grid of what :func:`prepare` makes: its geometry alone, with the memory of one voxel.
+
+    Args:
+        volume: the input.
+        spacing_mm: the model's spacing along right, anterior, superior.
+        body: the box (i, j, k) of ``volume`` that is wanted, as :func:`agunetr.inference.body.body_box` gives it; all
+            of it where None.
+
+    Raises:
+        ValueError: the spacing cannot be used.
+    """
+    size, matrix = model_grid(volume, spacing_mm)
+    whole = Volume(np.broadcast_to(np.float32(0), size[::-1]), matrix)
+    inside = None if body is None else _box_on_grid(body, volume, size, matrix)
+    return whole if inside is None else crop(whole, inside)
+
+
 def prepare(
     volume: Volume,
     spacing_mm: Sequence[float],
     intensity_range: Sequence[float],
     body_crop: bool = True,
+    grid: Volume | None = None,
 ) -> Volume:
     """What a network sees: RAS axes, the model's spacing, intensities scaled to [0, 1], cropped to the body.
 
@@ -85,7 +107,9 @@ def prepare(
         volume: a CT, HU; int16 or float32, finite (see :func:`agunetr.inference.checks.check_volume`).
         spacing_mm: the model's spacing along right, anterior, superior.
         intensity_range: (lowest, highest) HU; mapped to 0 and 1, clipped outside.
-        body_crop: leave out the air around the body.
+        body_crop: leave out the air around the body, where no ``grid`` is given.
+        grid: what :func:`prepared_grid` gave for this spacing, or what :func:`crop` cut out of it, where only that
+            part is wanted; the whole of it where None.
 
     Returns:
         float32 on the model's grid, or on a part of it; linear between voxels, the edge value beyond the last centre.
@@ -96,19 +120,22 @@ def prepare(
     low, high = (float(value) for value in intensity_range)
     if not low < high:
         raise ValueError(f"intensity_range must grow, not {tuple(intensity_range)!r}.")
-    size, matrix = model_grid(volume, spacing_mm)
-    inside = _box_on_grid(body_box(volume, low), volume, size, matrix) if body_crop else None
-    if inside is not None:
-        matrix = matrix.copy()
-        matrix[:3, 3] += matrix[:3, :3] @ np.array([first for first, _ in inside], dtype=np.float64)
-        size = tuple(stop - first for first, stop in inside)  # type: ignore[assignment]
-    # Only the input voxels that the output needs are copied; two more on each side keep the interpolation exact.
-    source = crop(volume, _box_around(size, matrix, volume, margin=2) or whole_box(volume))
-    scaled = _resample(source, size, matrix, sitk.sitkLinear, sitk.sitkFloat32, extend=True)
-    np.clip(scaled, low, high, out=scaled)
-    scaled -= low
-    scaled /= high - low
-    return Volume(scaled, matrix)
+    if grid is None:
+        grid = prepared_grid(volume, spacing_mm, body_box(volume, low) if body_crop else None)
+    scaled = np.empty(grid.array.shape, np.float32)
+    right, anterior, superior = grid.size
+    # ITK copies what goes in and what comes out; slab by slab these copies stay small however long the scan is.
+    thickness = max(1, SLAB_VOXELS // (right * anterior))
+    for first in range(0, superior, thickness):
+        slab = crop(grid, ((0, right), (0, anterior), (first, min(first + thickness, superior))))
+        # Only the input voxels that the slab needs; two more on each side keep the interpolation exact.
+        source = crop(volume, _box_around(slab.size, slab.ijk_to_ras, volume, margin=2) or whole_box(volume))
+        values = _resample(source, slab.size, slab.ijk_to_ras, sitk.sitkLinear, sitk.sitkFloat32, extend=True)
+        np.clip(values, low, high, out=values)
+        values -= low
+        values /= high - low
+        scaled[first : first + thickness] = values
+    return Volume(scaled, grid.ijk_to_ras)
 
 
 def restore(probability: Volume, onto: Volume, negligible: float = 1e-3) -> np.ndarray:

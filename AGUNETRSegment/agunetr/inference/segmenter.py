@@ -5,33 +5,34 @@ CT -> the model's grid and intensities -> windows -> blended logits and gate map
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import math
-import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from agunetr.errors import Cancelled, Notice
+from agunetr.errors import MemoryExhausted, Notice
 from agunetr.inference.attention import wanted_gates
-from agunetr.inference.backends import (
-    PRECISIONS,
-    Backend,
-    TorchBackend,
-    choose_device,
-    choose_precision,
-    memory_guard,
-)
+from agunetr.inference.backends import Backend, memory_guard
+from agunetr.inference.body import Box, body_box
+from agunetr.inference.device_memory import give_back_unused, without_frames
+from agunetr.inference.engines import EngineChoice, LoadedNetwork, choose_all
 from agunetr.inference.findings import mask_notices
 from agunetr.inference.grids import image_tensor, mask_on_input, tensor_volume
-from agunetr.inference.inferer import CancelQuery, Progress, WindowInferer
-from agunetr.inference.resampling import prepare
+from agunetr.inference.inferer import BlendedOutput, CancelQuery, Progress, WindowInferer
+from agunetr.inference.memory_ladder import step_notice
+from agunetr.inference.organ_search import OVERLAP, OrganSearch, look_again, region_notices
+from agunetr.inference.resampling import crop, prepare, prepared_grid
+from agunetr.inference.search import Search
+from agunetr.inference.searched_part import SearchedPart
+from agunetr.inference.segment_options import SegmentOptions
+from agunetr.inference.stages import Stages
 from agunetr.inference.volume import Volume
+from agunetr.inference.windows import Shape
 
 if TYPE_CHECKING:
     from agunetr.models.bundle import ModelBundle
@@ -41,64 +42,21 @@ WARM_NETWORKS = 4
 
 
 @dataclass(frozen=True)
-class SegmentOptions:
-    """How to segment.
-
-    Attributes:
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: ``exact`` (float32), ``fast`` (bfloat16), or ``auto``: fast where the hardware has it.
-        overlap: share of a window that neighbours have in common, 0 <= overlap < 1.
-        window_batch: windows predicted at once.
-        attention: gates whose maps are wanted, ``("all",)`` for every gate of the model, empty for none.
-        largest_component: keep the largest piece of the mask alone.
-        fill_holes: fill what the mask encloses.
-        body_crop: leave out the air around the patient.
-        threshold: a voxel is spleen where the probability is greater, 0 < threshold < 1.
-
-    Raises:
-        ValueError: an option is out of range; the message names it.
-    """
-
-    device: str = "auto"
-    precision: str = "auto"
-    overlap: float = 0.5
-    window_batch: int = 1
-    attention: tuple[str, ...] = ()
-    largest_component: bool = True
-    fill_holes: bool = True
-    body_crop: bool = True
-    threshold: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.device, str) or not self.device:
-            raise ValueError(f"device must be a name such as 'auto' or 'cpu', not {self.device!r}.")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}.")
-        if not _is_number(self.overlap) or not 0 <= self.overlap < 1:
-            raise ValueError(f"overlap must be a number of at least 0 and less than 1, not {self.overlap!r}.")
-        if type(self.window_batch) is not int or self.window_batch < 1:
-            raise ValueError(f"window_batch must be a whole number of at least 1, not {self.window_batch!r}.")
-        if not isinstance(self.attention, list | tuple) or not all(isinstance(gate, str) for gate in self.attention):
-            raise ValueError(f"attention must be a list of gate names or ('all',), not {self.attention!r}.")
-        object.__setattr__(self, "attention", tuple(self.attention))
-        for name in ("largest_component", "fill_holes", "body_crop"):
-            if type(getattr(self, name)) is not bool:
-                raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}.")
-        if not _is_number(self.threshold) or not 0 < self.threshold < 1:
-            raise ValueError(f"threshold must be a number between 0 and 1, not {self.threshold!r}.")
-
-
-@dataclass(frozen=True)
 class Segmentation:
     """One model's answer for one scan.
 
     Attributes:
         mask: (z, y, x) uint8 on the scan's own grid, 1 = spleen.
-        attention: for each gate asked for a float32 volume in [0, 1] on the model's grid.
+        attention: for each gate asked for a float32 volume in [0, 1] on the model's grid, or on its part
+            that was searched.
         notices: what the user should know about the result.
         seconds: time of each stage.
         windows: how many windows the network saw.
+        windows_of_dense: how many the whole scan has.
+        search, search_reason: ``dense``, ``localised`` or ``region``: where the windows lay, and why there.
+        window_batch: how many of them at once.
         device, device_reason: where it ran, and why there.
+        engine, engine_reason: ``torch`` or ``openvino``, and why.
         precision, precision_reason: ``exact`` or ``fast``, and why.
         model, checksum: which weights did it.
     """
@@ -108,44 +66,18 @@ class Segmentation:
     notices: list[Notice]
     seconds: dict[str, float]
     windows: int
+    windows_of_dense: int
+    search: str
+    search_reason: str
+    window_batch: int
     device: str
     device_reason: str
+    engine: str
+    engine_reason: str
     precision: str
     precision_reason: str
     model: str
     checksum: str
-
-
-@dataclass(frozen=True)
-class _Engine:
-    """Where networks run, and why: what :class:`Segmentation` says of it."""
-
-    device: torch.device
-    device_reason: str
-    precision: str
-    precision_reason: str
-
-
-@dataclass
-class _Stages:
-    """Announces each stage, asks for a cancel before it, and takes its time."""
-
-    progress: Progress | None
-    cancelled: CancelQuery | None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str, announce: bool = True) -> Iterator[None]:
-        if self.cancelled is not None and self.cancelled():
-            raise Cancelled()
-        announced = self.progress if announce else None
-        if announced is not None:
-            announced(name, 0, 1)
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-        if announced is not None:
-            announced(name, 1, 1)
 
 
 class Segmenter:
@@ -155,13 +87,16 @@ class Segmenter:
 
     Args:
         options: used where :meth:`segment` is given none.
+        organ_search: where to look in a scan; without one, whole scans are searched.
     """
 
-    def __init__(self, options: SegmentOptions | None = None) -> None:
+    def __init__(self, options: SegmentOptions | None = None, organ_search: OrganSearch | None = None) -> None:
         self.options = options or SegmentOptions()
-        self._engines: dict[tuple[str, str], _Engine] = {}
-        self._warm: OrderedDict[tuple[object, ...], Backend] = OrderedDict()
+        self._organ_search = organ_search or OrganSearch()
+        self._engines: dict[tuple[str, str, str], EngineChoice] = {}
+        self._warm: OrderedDict[tuple[object, ...], LoadedNetwork] = OrderedDict()
         self._last_prepared: tuple[Volume, tuple[object, ...], Volume] | None = None
+        self._last_body: tuple[Volume, float, Box] | None = None
 
     def segment(
         self,
@@ -176,47 +111,57 @@ class Segmenter:
         Args:
             volume: a CT in HU that passed :func:`agunetr.inference.checks.check_volume`.
             bundle: the model.
-            progress: told (stage, done, total); the stages are "prepare", "load", "windows" and "restore".
+            progress: told (stage, done, total); the stages are "localise" (where the organ is looked for first),
+                "prepare", "load", "windows" and "restore".
             cancelled: asked before every stage and before every batch of windows.
             options: instead of the segmenter's own.
 
         Raises:
-            DeviceError: the device or precision asked for is not there.
-            MemoryExhausted: the machine or the GPU has too little memory.
+            InputError: the region asked for lies outside the scan.
+            DeviceError: the device, engine or precision asked for is not there.
+            MemoryExhausted: the machine has too little memory, or the GPU even for one window.
             ModelError: the weights cannot be used, or give values that are not finite.
             Cancelled: ``cancelled`` said so.
         """
         options = options or self.options
         engine = self._engine(options)
         gates, missing = wanted_gates(options.attention, bundle.gate_names)
-        stages = _Stages(progress, cancelled)
+        stages = Stages(progress, cancelled)
+        notices: list[Notice] = []
         with memory_guard(torch.device("cpu")):
-            with stages.stage("prepare"):
-                prepared = self._prepare(volume, bundle, options)
-            with stages.stage("load"):
-                backend = self._backend(bundle, engine)
-            inferer = WindowInferer(bundle.window, options.overlap, options.window_batch)
-            with stages.stage("windows", announce=False):
-                predict = functools.partial(backend.predict, gates=gates)
-                blended = inferer.infer(predict, image_tensor(prepared), gates, progress, cancelled)
+            run = functools.partial(self._search_scan, volume, bundle, options, gates, stages, notices.append)
+            try:
+                answer, exhausted = run(engine), None
+            except MemoryExhausted as error:
+                if not options.allow_cpu or engine.device.type == "cpu":
+                    raise
+                exhausted = without_frames(error)
+            if exhausted is not None:
+                engine = self._cpu_instead(engine, options, exhausted, notices)
+                answer = run(engine)
+            search, part, grid, batch = answer
             with stages.stage("restore"):
-                mask = mask_on_input(
-                    blended.logit_difference,
-                    prepared,
-                    volume,
-                    options.threshold,
-                    options.largest_component,
-                    options.fill_holes,
-                )
-                maps = {gate: tensor_volume(values, prepared) for gate, values in blended.gate_maps.items()}
+                seen = crop(grid, part.box)
+                clean_up = (options.threshold, options.largest_component, options.fill_holes)
+                mask = mask_on_input(part.logits, seen, volume, *clean_up)
+                # Each is let go as soon as it is copied: they are as large as the scan.
+                maps = {gate: tensor_volume(part.gate_maps.pop(gate), seen) for gate in gates}
+                notices += region_notices(search, part, grid, options)
+        loaded = self._loaded(bundle, engine)
         return Segmentation(
             mask=mask,
             attention=maps,
-            notices=[*_missing_gates(bundle, missing), *mask_notices(mask, volume)],
+            notices=[*_missing_gates(bundle, missing), *loaded.notices, *notices, *mask_notices(mask, volume)],
             seconds=stages.seconds,
-            windows=blended.windows,
+            windows=len(search.corners),
+            windows_of_dense=search.windows_of_dense,
+            search=search.kind,
+            search_reason=search.reason,
+            window_batch=batch,
             device=str(engine.device),
             device_reason=engine.device_reason,
+            engine=loaded.engine,
+            engine_reason=loaded.reason,
             precision=engine.precision,
             precision_reason=engine.precision_reason,
             model=bundle.name,
@@ -226,31 +171,122 @@ class Segmenter:
     def forget_scan(self) -> None:
         """Free the last prepared scan; networks stay loaded."""
         self._last_prepared = None
+        self._last_body = None
+        self._organ_search.forget_scan()
 
-    def _engine(self, options: SegmentOptions) -> _Engine:
-        key = (options.device, options.precision)
+    def _search_scan(
+        self,
+        volume: Volume,
+        bundle: ModelBundle,
+        options: SegmentOptions,
+        gates: Sequence[str],
+        stages: Stages,
+        tell: Callable[[Notice], None],
+        engine: EngineChoice,
+    ) -> tuple[Search, SearchedPart, Volume, int]:
+        """Which windows were run, what they say, on which grid, and how many were computed at once."""
+        with stages.stage("prepare", announce=False):
+            grid = prepared_grid(volume, bundle.spacing_mm, self._body(volume, bundle, options))
+        look = functools.partial(self._localise, volume, options, stages, tell, engine)
+        wanted = self._organ_search.plan(volume, bundle, grid, options, engine.precision, look)
+        answer: SearchedPart | None = None
+        while wanted is not None:
+            search = wanted
+            with stages.stage("prepare"):
+                prepared = self._prepare(volume, bundle, crop(grid, search.box))
+            blended = self._run_windows(prepared, bundle, options, gates, stages, tell, search.corners_in_box, engine)
+            part = SearchedPart.of(search, blended)
+            answer = part if answer is None else answer.joined(part, search)
+            wanted = look_again(search, answer, grid, options)
+        return search, answer, grid, blended.batch
+
+    def _localise(
+        self,
+        volume: Volume,
+        options: SegmentOptions,
+        stages: Stages,
+        tell: Callable[[Notice], None],
+        engine: EngineChoice,
+        localiser: ModelBundle,
+    ) -> tuple[torch.Tensor, Volume]:
+        """The localiser's logit difference for the whole scan, and the grid that it is on."""
+        told = stages.progress and (lambda _, done, total: stages.progress("localise", done, total))
+        with stages.stage("localise", announce=False):
+            grid = prepared_grid(volume, localiser.spacing_mm, self._body(volume, localiser, options))
+            seen = prepare(volume, localiser.spacing_mm, localiser.intensity_range, grid=grid)
+            backend = self._backend(localiser, engine)
+            inferer = WindowInferer(localiser.window, OVERLAP, options.window_batch, device=engine.device)
+            blended = inferer.infer(backend.predict, image_tensor(seen), (), told, stages.cancelled, tell=tell)
+        return blended.logit_difference, seen
+
+    def _run_windows(
+        self,
+        prepared: Volume,
+        bundle: ModelBundle,
+        options: SegmentOptions,
+        gates: Sequence[str],
+        stages: Stages,
+        tell: Callable[[Notice], None],
+        corners: Sequence[Shape],
+        engine: EngineChoice,
+    ) -> BlendedOutput:
+        with stages.stage("load"):
+            backend = self._backend(bundle, engine, gates)
+        inferer = WindowInferer(bundle.window, options.overlap, options.window_batch, device=engine.device)
+        with stages.stage("windows", announce=False):
+            predict = functools.partial(backend.predict, gates=gates)
+            return inferer.infer(
+                predict, image_tensor(prepared), gates, stages.progress, stages.cancelled, tell=tell, corners=corners
+            )
+
+    def _cpu_instead(
+        self, engine: EngineChoice, options: SegmentOptions, exhausted: MemoryExhausted, notices: list[Notice]
+    ) -> EngineChoice:
+        """The last step of the memory ladder; the networks on the device that failed are forgotten."""
+        for key in [key for key in self._warm if str(engine.device) in key]:
+            del self._warm[key]
+        give_back_unused(engine.device)
+        notices.append(step_notice(exhausted, "the CPU took over, as allowed, and began anew"))
+        on_cpu = self._engine(dataclasses.replace(options, device="cpu"))
+        return dataclasses.replace(on_cpu, device_reason=notices[-1].message)
+
+    def _engine(self, options: SegmentOptions) -> EngineChoice:
+        key = (options.device, options.engine, options.precision)
         if key not in self._engines:
-            device, device_reason = choose_device(options.device)
-            self._engines[key] = _Engine(device, device_reason, *choose_precision(options.precision, device))
+            self._engines[key] = choose_all(*key)
         return self._engines[key]
 
-    def _prepare(self, volume: Volume, bundle: ModelBundle, options: SegmentOptions) -> Volume:
+    def _body(self, volume: Volume, bundle: ModelBundle, options: SegmentOptions) -> Box | None:
+        """What of the scan is not air around the patient; found once for all models with the same lowest intensity."""
+        if not options.body_crop:
+            return None
+        low = bundle.intensity_range[0]
+        if self._last_body is None or self._last_body[0] is not volume or self._last_body[1] != low:
+            self._last_body = (volume, low, body_box(volume, low))
+        return self._last_body[2]
+
+    def _prepare(self, volume: Volume, bundle: ModelBundle, grid: Volume) -> Volume:
         """Models of one family see the same thing: the second one finds it ready."""
-        key = (tuple(bundle.spacing_mm), tuple(bundle.intensity_range), options.body_crop)
+        key = (tuple(bundle.intensity_range), grid.size, grid.ijk_to_ras.tobytes())
         last = self._last_prepared
         if last is None or last[0] is not volume or last[1] != key:
             self._last_prepared = None
-            prepared = prepare(volume, bundle.spacing_mm, bundle.intensity_range, body_crop=options.body_crop)
+            prepared = prepare(volume, bundle.spacing_mm, bundle.intensity_range, grid=grid)
             self._last_prepared = last = (volume, key, prepared)
         return last[2]
 
-    def _backend(self, bundle: ModelBundle, engine: _Engine) -> Backend:
-        # The weights do not tell everything: the number of heads, for one, leaves no trace in them.
-        key = (bundle.checksum, bundle.network_config, str(engine.device), engine.precision)
+    def _backend(self, bundle: ModelBundle, engine: EngineChoice, gates: Sequence[str] = ()) -> Backend:
+        return self._loaded(bundle, engine).backend(gates)
+
+    def _loaded(self, bundle: ModelBundle, engine: EngineChoice) -> LoadedNetwork:
+        # The weights do not tell everything: the number of heads, for one, leaves no trace in them. And what PyTorch
+        # stands in for under auto is not what someone gets who asks for OpenVINO.
+        how = (str(engine.device), engine.engine, engine.replaceable, engine.precision)
+        key = (bundle.checksum, bundle.network_config, *how)
         if key not in self._warm:
             while len(self._warm) >= WARM_NETWORKS:
                 self._warm.popitem(last=False)
-            self._warm[key] = TorchBackend(bundle.network(), engine.device, engine.precision)
+            self._warm[key] = LoadedNetwork(bundle, engine)
         self._warm.move_to_end(key)
         return self._warm[key]
 
@@ -260,7 +296,3 @@ def _missing_gates(bundle: ModelBundle, missing: tuple[str, ...]) -> list[Notice
         return []
     has = f"it has {', '.join(bundle.gate_names)}" if bundle.gate_names else "it has no gates"
     return [Notice("no-such-gate", f"{bundle.title} has no gate {', '.join(missing)}, so no such map was made; {has}.")]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -97,10 +97,14 @@ def gaussian_weights(window: Sequence[int]) -> np.ndarray:
     _check_edges("window", window)
     weights = np.ones((1, 1, 1))
     for axis, edge in enumerate(window):
-        offset = np.arange(edge) - (edge - 1) / 2
-        profile = np.exp(-0.5 * (offset / (SIGMA_SCALE * edge)) ** 2)
-        weights = weights * np.expand_dims(profile, tuple(other for other in range(3) if other != axis))
+        weights = weights * np.expand_dims(profile(edge), tuple(other for other in range(3) if other != axis))
     return np.maximum(weights, max(weights.min(), SMALLEST_WEIGHT)).astype(np.float32)
+
+
+def profile(edge: int) -> np.ndarray:
+    """(edge,) float64: the Gaussian along one axis whose products are the weights of :func:`gaussian_weights`."""
+    offset = np.arange(edge) - (edge - 1) / 2
+    return np.exp(-0.5 * (offset / (SIGMA_SCALE * edge)) ** 2)
 
 
 def _check_edges(name: str, edges: Sequence[int]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agunetr.models.metadata import ModelDescription, mean_dice
+from agunetr.models.metadata import LOCALISER, ModelDescription, mean_dice
 
 RESEARCH_ONLY = (
     "Research use only. It is no medical device, was not validated clinically, "
@@ -42,16 +42,22 @@ def model_card(description: ModelDescription, parameters: int | None = None) -> 
     """
     chapters = [
         f"# {_text(description.title)}",
-        f"`{description.name}`: finds the spleen in abdominal CT. {RESEARCH_ONLY}",
+        f"`{description.name}`: {_purpose(description)} {RESEARCH_ONLY}",
         "## Network\n\n" + _bullets(_network_facts(description, parameters)),
         "## Training data\n\n" + _training_data(description.training_data),
         "## Recipe\n\n" + (_bullets(_pairs(description.recipe)) or "Not recorded."),
         "## Scores on patients kept out of training\n\n" + _scores(description.scores),
         "## Limits\n\n" + _bullets([RESEARCH_ONLY, *map(_text, description.limits)]),
         f"## Licence of the weights\n\n{_text(description.licence) or 'Not stated.'}",
-        "## Use\n\n" + _usage(description.name),
+        "## Use\n\n" + _usage(description),
     ]
     return "\n\n".join(chapters) + "\n"
+
+
+def _purpose(description: ModelDescription) -> str:
+    if description.role == LOCALISER:
+        return "finds roughly where the spleen is in abdominal CT, for the models that segment it."
+    return "finds the spleen in abdominal CT."
 
 
 def _network_facts(description: ModelDescription, parameters: int | None) -> list[str]:
@@ -97,9 +103,14 @@ def _scores(scores: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _usage(name: str) -> str:
+def _usage(description: ModelDescription) -> str:
+    if description.role == LOCALISER:
+        return (
+            "AGUNETR runs it by itself before a model, from `Resources/Localiser`; `agunetr segment --no-localise` "
+            "leaves it out."
+        )
     return (
-        f"```\nagunetr segment CT.nii.gz --model {name} --output DIR\n```\n\n"
+        f"```\nagunetr segment CT.nii.gz --model {description.name} --output DIR\n```\n\n"
         "or, from this model's folder and with AGUNETR installed, through MONAI:\n\n"
         "```\npython -m monai.bundle run --config_file configs/inference.json --bundle_root . "
         "--dataset_dir FOLDER_OR_CT --output_dir DIR\n```"

@@ -14,7 +14,7 @@ import agunetr
 from agunetr.errors import AgunetrError, ModelError
 from agunetr.models.archive import REMEDY, copy_in
 from agunetr.models.loading import ModelBundle, load_bundle
-from agunetr.models.metadata import METADATA
+from agunetr.models.metadata import LOCALISER, METADATA
 
 FOLDER_VARIABLE = "AGUNETR_MODELS"
 
@@ -78,7 +78,7 @@ class ModelLibrary:
             if folder.name == str(name):
                 raise ModelError(reason, "Remove it and import it again.")
         if Path(name).is_dir() or len(Path(name).parts) > 1:
-            return load_bundle(name)
+            return _segmenting(load_bundle(name))
         names = [model.name for model in contents.models]
         near = difflib.get_close_matches(str(name), names, n=1)
         remedy = f"Did you mean {near[0]}? " if near else ""
@@ -147,7 +147,7 @@ class ModelLibrary:
         for root, embedded in ((self.embedded, True), (self.user_folder, False)):
             for folder in _subfolders(root):
                 try:
-                    model = load_bundle(folder, embedded)
+                    model = _segmenting(load_bundle(folder, embedded))
                 except AgunetrError as error:
                     broken.append((folder, error.message))
                     continue
@@ -161,7 +161,7 @@ class ModelLibrary:
     def _verified(self, folder: Path, source: Path) -> ModelBundle:
         """The model in ``folder`` with its network built once; errors name ``source``, where the user put it."""
         try:
-            model = load_bundle(folder)
+            model = _segmenting(load_bundle(folder))
             for path in folder.rglob("*"):
                 relative = path.relative_to(folder).as_posix()
                 if path.is_file() and relative not in (METADATA, *model.description.sha256):
@@ -188,6 +188,16 @@ class ModelLibrary:
             f"Models cannot be stored in {self.user_folder} ({reason}).",
             f"Free some space or make it writable, or name another folder in {FOLDER_VARIABLE}.",
         )
+
+
+def _segmenting(model: ModelBundle) -> ModelBundle:
+    """The model itself; refuses one whose masks are not meant to be used."""
+    if model.role == LOCALISER:
+        raise ModelError(
+            f"{model.folder} is a localiser, which finds the organ for other models and gives no mask of its own.",
+            "Choose a model that segments.",
+        )
+    return model
 
 
 def _subfolders(root: Path) -> list[Path]:

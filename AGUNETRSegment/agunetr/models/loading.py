@@ -91,6 +91,11 @@ class ModelBundle:
         return tuple(self.description.network.gates or ())
 
     @property
+    def role(self) -> str:
+        """``segmentation``, or ``localiser`` for a network that finds the organ for the models that segment it."""
+        return self.description.role
+
+    @property
     def licence(self) -> str:
         """Licence of the weights."""
         return self.description.licence
@@ -131,23 +136,27 @@ class ModelBundle:
             ModelError: the weights changed since the model was loaded, or do not fit the network.
         """
         from agunetr.networks.checkpoints import load_weights
-        from agunetr.networks.variants import build_network
+        from agunetr.networks.variants import build_unfilled
 
         try:
             data = (self.folder / metadata.WEIGHTS).read_bytes()
             if hashlib.sha256(data).hexdigest() != self.checksum:
                 raise ValueError("has a wrong checksum: the file was changed or damaged")
             state = weights.decode(data)
+            del data  # as large as the network
         except (OSError, ValueError) as error:
             problem = f"The model {self.name} cannot be used: {metadata.WEIGHTS} {_reason(error)}."
             raise ModelError(problem, IMPORT_AGAIN) from error
-        network = build_network(self.network_config)
+        network = build_unfilled(self.network_config)
         expected = network.state_dict().keys()
         if different := sorted(expected ^ state.keys()):
             verb = "lacks" if different[0] in expected else "has an unknown weight,"
             problem = f"The model {self.name} holds another network's weights: it {verb} {different[0]}."
             raise ModelError(problem, IMPORT_AGAIN)
-        load_weights(network, state, source=f"The model {self.name}")
+        load_weights(network, state, source=f"The model {self.name}", adopt=True)
+        if unfilled := [name for name, value in network.named_parameters() if value.is_meta]:
+            problem = f"The model {self.name} holds another network's weights: {unfilled[0]} has another shape."
+            raise ModelError(problem, IMPORT_AGAIN)
         return network.eval()
 
 

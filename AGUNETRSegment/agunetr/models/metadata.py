@@ -7,6 +7,7 @@ this project reads::
      "intensity_range": [low, high], "window": [R, A, S], "channels": ["background", "spleen"],
      "training_data": [{"name", "origin", "licence", "use"}], "recipe": {...}, "limits": ["..."],
      "scores": {"cases": [{"case", "dice", ...}], "mean_dice": ..., "note": "..."}, "licence": "...",
+     "role": "localiser" (left out by models that segment),
      "sha256": {"models/model.safetensors": "<hex>", ...}}
 
 It is data and stays data: nothing in it is evaluated, imported or followed as a path outside the folder.
@@ -31,6 +32,7 @@ TORCH_WEIGHTS = "models/model.pt"
 CARD = "docs/README.md"
 REQUIRED_FILES = (INFERENCE, WEIGHTS, CARD)
 CHANNELS = ("background", "spleen")
+SEGMENTATION, LOCALISER = ROLES = ("segmentation", "localiser")
 MAX_METADATA_BYTES = 4 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
@@ -74,6 +76,7 @@ class ModelDescription:
         recipe: how the weights were made, name to value.
         limits: sentences on what the model cannot do.
         sha256: relative path to hex digest of every file but the metadata itself.
+        role: ``segmentation``, or ``localiser``: finds roughly where the organ is, for the models that segment it.
 
     Raises:
         ValueError: a field is missing or wrong; the message names it.
@@ -90,11 +93,14 @@ class ModelDescription:
     recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)
     limits: tuple[str, ...] = ()
     sha256: Mapping[str, str] = field(default_factory=dict, hash=False)
+    role: str = SEGMENTATION
 
     def __post_init__(self) -> None:
         check_name(self.name)
         _line("title", self.title)
         _line("licence", self.licence)
+        if self.role not in ROLES:
+            raise ValueError(f"role is {self.role!r}; it must be one of {', '.join(ROLES)}.")
         spacing = _numbers("spacing_mm", self.spacing_mm, 3)
         if not all(0.05 <= edge <= 50 for edge in spacing):
             raise ValueError(f"spacing_mm is {list(spacing)}; each must lie between 0.05 and 50 mm.")
@@ -129,6 +135,7 @@ class ModelDescription:
             "scores": dict(self.scores),
             "licence": self.licence,
             "sha256": dict(self.sha256),
+            **({} if self.role == SEGMENTATION else {"role": self.role}),
         }
 
     @classmethod
@@ -152,7 +159,7 @@ class ModelDescription:
             raise ValueError(f"network: {error}") from error
         if tuple(_list("window", section.get("window"))) != network.window:
             raise ValueError(f"window is {section.get('window')!r}, but the network's is {list(network.window)}.")
-        optional = ("training_data", "licence", "scores", "recipe", "limits")
+        optional = ("training_data", "licence", "scores", "recipe", "limits", "role")
         return cls(
             name=section["name"],
             title=section["title"],

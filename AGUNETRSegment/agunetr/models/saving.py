@@ -39,13 +39,14 @@ def save_bundle(
     limits: Sequence[str] = (),
     half: bool = True,
     torch_file: bool = False,
+    role: str = metadata.SEGMENTATION,
 ) -> ModelBundle:
     """Saves a network as a model folder; nothing appears under ``folder`` before all of it is there and verified.
 
     Args:
         folder: must not exist; its parent must.
         network: a :class:`~agunetr.networks.unetr.GatedUNETR`; its ``config`` is stored.
-        name, title, spacing_mm, intensity_range, training_data, scores, licence, recipe, limits: see
+        name, title, spacing_mm, intensity_range, training_data, scores, licence, recipe, limits, role: see
             :class:`~agunetr.models.metadata.ModelDescription`.
         half: store 16-bit weights (half the size; the mask changes by a few border voxels at most).
         torch_file: write ``models/model.pt`` as well, for programs that cannot read safetensors.
@@ -66,6 +67,7 @@ def save_bundle(
         scores=dict(scores or {}),
         recipe=dict(recipe or {}),
         limits=limits,
+        role=role,
     )
     folder = Path(folder)
     if folder.exists():

@@ -136,9 +136,11 @@ def decode(data: bytes) -> dict[str, Tensor]:
         tensors = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise ValueError("is no safetensors file or is damaged") from error
-    weights = {name: value.to(torch.float32) for name, value in tensors.items()}
-    for name, value in weights.items():
-        if not torch.isfinite(value).all():
+    weights = {}
+    for name in list(tensors):
+        # One after the other goes, so that both forms of a large network are never there together.
+        weights[name] = tensors.pop(name).to(torch.float32, copy=True)
+        if not torch.isfinite(weights[name]).all():
             raise ValueError(f"holds a number that is not finite, in {name}")
     return weights
 

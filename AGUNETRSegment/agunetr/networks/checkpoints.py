@@ -20,7 +20,9 @@ _OLD_MONAI_UNEXPECTED = re.compile(
 )
 
 
-def load_weights(network: nn.Module, state_dict: Mapping[str, Tensor], source: str = "The checkpoint") -> list[str]:
+def load_weights(
+    network: nn.Module, state_dict: Mapping[str, Tensor], source: str = "The checkpoint", adopt: bool = False
+) -> list[str]:
     """Copy the weights of ``state_dict`` into ``network``.
 
     Everything but the gates must be there with its shape. A gate is taken over whole or not at all: where the
@@ -30,6 +32,7 @@ def load_weights(network: nn.Module, state_dict: Mapping[str, Tensor], source: s
         network: any variant.
         state_dict: weights of any variant of the same size, saved by this project or by MONAI 0.8 or later.
         source: how to call the checkpoint in an error.
+        adopt: make the tensors of ``state_dict`` themselves the network's, instead of copying them.
 
     Returns:
         The names of the gates' weights that kept their start values.
@@ -59,7 +62,8 @@ def load_weights(network: nn.Module, state_dict: Mapping[str, Tensor], source: s
         problem = f"{source} has {len(wrong)} weights of another shape, the first is {wrong[0]} with {shapes}."
         raise ModelError(problem, remedy)
     kept = set(kept_gates)
-    network.load_state_dict({key: own[key] if key in kept else state_dict.get(key, own[key]) for key in own})
+    weights = {key: own[key] if key in kept else state_dict.get(key, own[key]) for key in own}
+    network.load_state_dict(weights, assign=adopt)
     return kept_gates
 
 
