@@ -1,6 +1,6 @@
 # make demo [CT=path] [OUT=folder]   segment a CT with the embedded models and draw the result
 # make test                          every check: style, Slicer's API, all tests
-# make bench [CT=path]               how long and how much memory the segmentation takes here
+# make bench [CT=path] [ROWS="..."]  speed, memory and agreement side by side with MONAI's pipeline
 # make lint, make lists, make clean  style alone; CMake's file lists anew; remove what was built
 #
 # Each sets up .venv first, from constraints.txt, and does nothing where that is done already.
@@ -15,7 +15,7 @@ PIP_OPTIONS ?=
 PYTEST_ARGS ?=
 API_CHECKER := ../shared/slicer_api/check_slicer_api.py
 
-export CT OUT
+export CT OUT DATA
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench lint lists clean
@@ -34,7 +34,7 @@ test: lint
 	$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(STAMP)
-	$(PY) Testing/benchmarks/segmentation.py $(if $(CT),--ct "$$CT")
+	$(PY) Testing/benchmarks/bench.py $(if $(CT),--ct "$$CT") $(if $(DATA),--data "$$DATA") $(if $(ROWS),--rows $(ROWS))
 
 lint: $(STAMP)
 	$(PY) -m ruff check .
