@@ -2,7 +2,8 @@
 
 The configuration names this project's own steps where the mask depends on them (see
 :mod:`agunetr.models.monai_run`), and MONAI's for the rest, so that ``python -m monai.bundle run`` gives the same mask
-as ``agunetr segment --engine torch --no-localise``, to rounding. It is written for MONAI; AGUNETR itself never reads it.
+as ``agunetr segment --engine torch --no-localise``, but for rounding. It is written for MONAI; AGUNETR itself never
+reads it.
 """
 
 from __future__ import annotations
