@@ -8,7 +8,7 @@ from pathlib import Path
 
 import qt
 import slicer
-from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import parameterNodeWrapper
@@ -51,13 +51,14 @@ class AGUNETRSegmentParameterNode:
     """What the panel remembers in the scene.
 
     inputVolume - the CT.
-    region - where to search; none: the spleen is looked for first.
+    region - a markups ROI, where to search; none: the spleen is looked for first.
     models - names of the ticked models; empty: not chosen yet.
     attentionMaps - also add the maps of the attention gates.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    region: vtkMRMLMarkupsROINode
+    # Not vtkMRMLMarkupsROINode: Slicer imports modules by name, this one before the module Markups, which brings it.
+    region: vtkMRMLNode
     models: list[str]
     attentionMaps: bool = False
 

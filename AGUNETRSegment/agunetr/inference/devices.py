@@ -17,6 +17,7 @@ _OUT_OF_MEMORY = (
     "cannot allocate memory",
     "failed to allocate",
     "bad_alloc",
+    "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_ALLOC_FAILED
 )
 
 

@@ -130,7 +130,7 @@ class OpenVinoBackend:
             return None
         try:
             return openvino_runtime.core().import_model(io.BytesIO(data), "CPU", self._settings)
-        except RuntimeError as error:
+        except Exception as error:  # as in _build(): versions differ in what they raise
             if says_out_of_memory(error):
                 raise
             self._cache.discard(key, f"OpenVINO does not read it ({first_reason(error)})")

@@ -117,6 +117,9 @@ class OrganSearch:
         if isinstance(found, Doubt):
             return replace(dense, reason=f"The whole scan was searched, because {found.reason}.")
         near = search_near(found, coarse, grid, dense)
+        if not near.corners:
+            reason = "The whole scan was searched, because no window counts where the localiser saw the spleen."
+            return replace(dense, reason=reason)
         if len(near.corners) > NEARLY_ALL * dense.windows_of_dense:
             all_of_them = _counted(dense.windows_of_dense)
             return replace(dense, reason=f"Nearly all {all_of_them} of the scan are near the spleen, so all were run.")

@@ -215,6 +215,8 @@ class Segmenter:
             grid = prepared_grid(volume, localiser.spacing_mm, self._body(volume, localiser, options))
             seen = prepare(volume, localiser.spacing_mm, localiser.intensity_range, grid=grid)
             backend = self._backend(localiser, engine)
+            for notice in self._loaded(localiser, engine).notices:
+                tell(notice)
             inferer = WindowInferer(localiser.window, OVERLAP, options.window_batch, device=engine.device)
             blended = inferer.infer(backend.predict, image_tensor(seen), (), told, stages.cancelled, tell=tell)
         return blended.logit_difference, seen

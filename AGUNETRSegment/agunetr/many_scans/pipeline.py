@@ -13,6 +13,7 @@ PyTorch let other threads run while they work. The steps and so the results are 
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -101,9 +102,9 @@ class CasePipeline:
                 with progress_of(case) as progress:
                     behind.append(self._one(case, ahead.popleft(), read_next, writer, progress, stop, abandoned))
                 while len(behind) > 1 or (behind and behind[0].done()):
-                    yield behind.popleft().result()
+                    yield _without_data(behind.popleft().result())
             while behind:
-                yield behind.popleft().result()
+                yield _without_data(behind.popleft().result())
         finally:
             abandoned.set()
             reader.shutdown(cancel_futures=True)
@@ -190,6 +191,15 @@ def _finish(
         return Outcome(case, CANCELLED, error=error)
     except Exception as error:
         return Outcome(case, FAILED, error=error)
+
+
+def _without_data(outcome: Outcome) -> Outcome:
+    """The same outcome; an error's traceback no longer holds the CT and the tensors while the next case runs."""
+    error = outcome.error
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    return outcome
 
 
 def _settled(outcome: Outcome) -> Future[Outcome]:

@@ -116,14 +116,19 @@ class CaseSummary:
         write_json(self.rows, path, overwrite=True)
 
     def _rows_of_all(self) -> dict[str, dict[str, Any]]:
-        """Name of a case to its row, from every process that has written one."""
+        """Name of a case to its row, from every process that has written one.
+
+        A file of an earlier run may still be there and know cases that are now another process's: those rows are left
+        out.
+        """
+        ranks = {case.name: (case.number - 1) % self._share.processes for case in self._cases}
         rows: dict[str, dict[str, Any]] = {}
         for rank in range(self._share.processes):
             try:
                 part = json.loads(self._part(rank).read_text(encoding="utf-8"))
             except (OSError, ValueError):  # that process has not begun
                 continue
-            rows |= {row["case"]: row for row in part}
+            rows |= {row["case"]: row for row in part if ranks.get(row["case"]) == rank}
         return rows
 
     def _row_of_waiting(self, case: Case) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from speed.rows import Row
 
@@ -41,10 +42,14 @@ def _draw_ratios(axes, rows: Sequence[Row]) -> None:
         axes.text(row.ratio, place, f" {row.ratio:.2g}", va="center", fontsize=8)
     axes.set_yticks(places, [row.name for row in rows], fontsize=8)
     axes.invert_yaxis()
-    axes.set_xscale("log")
+    # From 1, where nothing is gained, in doublings: a bar's length then says how much.
+    limits = [limit.at_least or 0 for row in rows for limit in row.target if limit.quantity == "ratio"]
+    largest = max([row.ratio for row in rows] + limits)
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(1, 1.4 * max(largest, 2))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("times faster than the reference")
-    axes.margins(x=0.15)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower right")
 
 
 def _draw_growth(axes, points: Sequence[dict]) -> None:
