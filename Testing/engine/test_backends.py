@@ -10,7 +10,6 @@ from tiny_models import tiny_network
 from agunetr.errors import DeviceError, MemoryExhausted, ModelError
 from agunetr.inference import devices
 from agunetr.inference.backends import TorchBackend, choose_device, choose_precision, memory_guard
-from agunetr.networks.inference_form import to_inference_form
 
 CPU = torch.device("cpu")
 
@@ -121,40 +120,9 @@ def test_the_faster_form_is_taken_and_keeps_every_weight():
     plain = tiny_network(window=(16, 16, 16))
     form = TorchBackend(tiny_network(window=(16, 16, 16))).network
     kinds = [type(module).__name__ for module in form.modules()]
-    assert {"PointwiseConv3d", "DoublingConvTranspose3d", "ChannelsLastInstanceNorm3d"} <= set(kinds)
-    assert not {"ConvTranspose3d", "InstanceNorm3d"} & set(kinds)
+    assert "ChannelsLastInstanceNorm3d" in kinds and "InstanceNorm3d" not in kinds
     for (name, weight), (other, same) in zip(plain.state_dict().items(), form.state_dict().items(), strict=True):
         assert name == other and torch.equal(weight, same)
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_convolutions_as_products_equal_the_convolutions(bias):
-    torch.manual_seed(4)
-    image = torch.rand(2, 3, 4, 5, 6)
-    for plain in (torch.nn.Conv3d(3, 7, 1, bias=bias), torch.nn.ConvTranspose3d(3, 7, 2, stride=2, bias=bias)):
-        expected = plain(image)
-        product = to_inference_form(plain)
-        assert type(product) not in (torch.nn.Conv3d, torch.nn.ConvTranspose3d)
-        answer = product(image.to(memory_format=torch.channels_last_3d))
-        torch.testing.assert_close(answer, expected, rtol=0, atol=1e-6)
-        assert answer.is_contiguous(memory_format=torch.channels_last_3d)
-
-
-@pytest.mark.parametrize(
-    "convolution",
-    [
-        torch.nn.Conv3d(2, 4, 1, stride=2),
-        torch.nn.Conv3d(2, 4, 1, padding=1),
-        torch.nn.Conv3d(2, 4, 1, groups=2),
-        torch.nn.Conv3d(2, 4, 3),
-        torch.nn.ConvTranspose3d(2, 4, 2, stride=1),
-        torch.nn.ConvTranspose3d(2, 4, 2, stride=2, padding=1),
-        torch.nn.ConvTranspose3d(2, 4, 3, stride=2),
-    ],
-)
-def test_other_convolutions_stay_what_they_are(convolution):
-    kind = type(convolution)
-    assert type(to_inference_form(torch.nn.Sequential(convolution))[0]) is kind
 
 
 def test_fast_rounds_the_weights_as_autocast_does():

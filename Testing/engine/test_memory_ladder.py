@@ -215,3 +215,22 @@ def _raising(error: Exception):
         raise error
 
     return predict
+
+
+def test_copies_that_find_no_memory_at_the_end_can_be_made_again(monkeypatch):
+    weights = torch.ones(4, 4, 4)
+    blend = Blend((4, 4, 4), (4, 4, 4), weights, [(0, 0, 0)])
+    blend.add([(0, 0, 0)], torch.full((1, 1, 4, 4, 4), 3.0), {"enc1": torch.full((1, 1, 4, 4, 4), 0.5)})
+    copy, calls = Blend._on_grid, []
+
+    def short_of_memory(self, total, elsewhere):
+        calls.append(elsewhere)
+        if len(calls) == 2:
+            raise MemoryExhausted("Too little.")
+        return copy(self, total, elsewhere)
+
+    monkeypatch.setattr(Blend, "_on_grid", short_of_memory)
+    with pytest.raises(MemoryExhausted):
+        blend.finish(["enc1"])
+    logits, maps = blend.finish(["enc1"])
+    assert (logits == 3.0).all() and (maps["enc1"] == 0.5).all()

@@ -5,8 +5,8 @@ given. Only the box that the windows cover has sums. The sum of the weights is t
 that begin on one plane of the first axis) that lie alike; a whole lattice therefore keeps one row's worth of it rather
 than another volume.
 
-The sums are float32. In float16 they would take half the memory (200 MB less for a CT of 800 slices) and change no
-voxel of a mask, but logits by up to 0.04 (bfloat16: 0.4, and voxels on the surface); float32 fits, so it stays.
+The sums are float32. float16 would take half the memory; on one synthetic field it moved logits by up to 0.04 and no
+voxel of the mask (bfloat16: 0.4, and 11 of 99,607 voxels). float32 fits, so it stays.
 """
 
 from __future__ import annotations
@@ -100,9 +100,11 @@ class Blend:
         """
         if not self._divided:
             self._divide(gates)
+        # All copies come before the first sum goes: a call that ran out of memory among them can then be repeated.
         logits = self._on_grid(self._logits, AIR_LOGIT)
-        self._logits = None
-        return logits, {name: self._on_grid(self._maps.pop(name), 0.0)[0] for name in gates}
+        maps = {name: self._on_grid(self._maps[name], 0.0)[0] for name in gates}
+        self._logits, self._maps = None, {}
+        return logits, maps
 
     def _zeros(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
         return torch.zeros(shape, dtype=dtype, device=self.device)

@@ -43,7 +43,7 @@ RIVAL_GAP_MM = 25.0
 """A second piece nearer than this belongs to the organ, whatever its size: a lobe, or an accessory spleen."""
 
 SUREST = 0.7
-"""The least mean probability of the core's voxels; a trained network that sees the organ has 0.8 and more."""
+"""The least mean probability of the core's voxels. A first guess: to be set from a trained localiser's scores."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from speed.filling import empty_row
 from speed.rows import NotMeasured, Row
 from speed.segment_rows import CLICK_SIZE, CLICK_SPACING_MM
-from speed.subjects import child_environment
+from speed.subjects import child_environment, wait_for_end
 from speed.workbench import Workbench
 
 INFERENCE = ("prepare", "localise", "windows", "restore")
@@ -41,12 +41,7 @@ class WorkerAnswers:
 
     def __exit__(self, *_: object) -> None:
         self._process.stdin.close()
-        try:
-            self._process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        wait_for_end(self._process)
 
     def segment(self, job: int, ct: Path, models: list[str], output: Path, options: dict[str, Any]) -> dict[str, Any]:
         """The result of one job.

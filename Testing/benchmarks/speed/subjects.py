@@ -131,12 +131,7 @@ class SubjectApart:
             self._process.stdin.close()
         except OSError:
             pass
-        try:
-            self._process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        wait_for_end(self._process)
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -153,6 +148,16 @@ class SubjectApart:
         if "error" in answer:
             raise NotMeasured(("It failed: " if answer.get("fault") else "") + answer["error"])
         return answer
+
+
+def wait_for_end(process: subprocess.Popen) -> None:
+    """Wait for a child whose input was closed, and end it by force where it does not end by itself."""
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stdout.close()
 
 
 def child_environment(**more: str) -> dict[str, str]:
