@@ -14,6 +14,7 @@ from intensity_models import IntensityNetwork
 from small_device import CPU, GPU, SmallDevice
 
 from agunetr.errors import MemoryExhausted, ModelError, Notice
+from agunetr.inference.blending import Blend
 from agunetr.inference.device_memory import MOST_WINDOWS, windows_that_fit, without_frames
 from agunetr.inference.inferer import BlendedOutput, WindowInferer
 from agunetr.inference.memory_ladder import NOTICE, MemoryLadder
