@@ -51,7 +51,7 @@ class AGUNETRSegmentParameterNode:
     """What the panel remembers in the scene.
 
     inputVolume - the CT.
-    region - a markups ROI, where to search; none: the spleen is looked for first.
+    region - a markups ROI, where to search; none: the engine decides.
     models - names of the ticked models; empty: not chosen yet.
     attentionMaps - also add the maps of the attention gates.
     """
