@@ -157,7 +157,7 @@ def stage_weights(run: RunFolder, stage: Stage | str) -> dict[str, torch.Tensor]
 
 
 def training_loader(experiment: Experiment, stage: Stage, cases: Sequence[Case], cache: Path) -> DataLoader:
-    """``steps_per_epoch`` batches of one augmented patch, from random cases at random spacings of the stage."""
+    """``steps_per_epoch`` batches of augmented patches, from random cases at random spacings of the stage."""
     window = experiment.network_config(stage).window
     items = []
     for case in cases:
@@ -167,9 +167,12 @@ def training_loader(experiment: Experiment, stage: Stage, cases: Sequence[Case],
             items.append({**item, NEAR: near_foreground(item["label"], stage.foreground_reach)})
     transforms = training_transforms(window, stage.foreground_share, stage.augmentation)
     sampler = RandomSampler(
-        range(len(items)), replacement=True, num_samples=stage.steps_per_epoch, generator=torch.Generator()
+        range(len(items)),
+        replacement=True,
+        num_samples=stage.steps_per_epoch * stage.patches_per_step,
+        generator=torch.Generator(),
     )
-    return DataLoader(Dataset(items, transforms), batch_size=1, sampler=sampler, num_workers=0)
+    return DataLoader(Dataset(items, transforms), batch_size=stage.patches_per_step, sampler=sampler, num_workers=0)
 
 
 def seed_epoch(loader: DataLoader, seed: int, epoch: int) -> None:
