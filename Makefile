@@ -1,6 +1,7 @@
 # make demo [CT=path] [OUT=folder]   segment a CT with the embedded models and draw the result
 # make test                          every check: style, Slicer's API, all tests
 # make bench [CT=path] [ROWS="..."]  speed, memory and agreement side by side with MONAI's pipeline
+# make screenshots [CT=path] [OUT=folder]   pictures of the module in use, on the tests' stand-in of Slicer
 # make lint, make lists, make clean  style alone; CMake's file lists anew; remove what was built
 #
 # Each sets up .venv first, from constraints.txt, and does nothing where that is done already.
@@ -18,7 +19,7 @@ API_CHECKER := ../shared/slicer_api/check_slicer_api.py
 export CT OUT DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint lists clean
+.PHONY: help setup demo test bench screenshots lint lists clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -35,6 +36,10 @@ test: lint
 
 bench: $(STAMP)
 	$(PY) Testing/benchmarks/bench.py $(if $(CT),--ct "$$CT") $(if $(DATA),--data "$$DATA") $(if $(ROWS),--rows $(ROWS))
+
+screenshots: $(STAMP)
+	@bash Testing/install_system_packages.sh
+	$(PY) Testing/screenshots/screenshots.py $(if $(CT),--ct "$$CT") $(if $(OUT),--output "$$OUT")
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

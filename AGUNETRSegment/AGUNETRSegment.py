@@ -1,14 +1,12 @@
 """AGUNETR Segment: the spleen in a CT, by UNETR and its attention-gated variants. This file only joins the parts."""
 
 import logging
-import shutil
 import sys
 import time
-from pathlib import Path
 
 import qt
 import slicer
-from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import parameterNodeWrapper
@@ -21,9 +19,13 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from AGUNETRSegmentLib.errors import SegmentationError
+from AGUNETRSegmentLib.parameters import AttentionOptions, BatchOptions, CompareOptions, RunOptions
 from AGUNETRSegmentLib.region_option import regionOption
+from AGUNETRSegmentLib.sample_data import registerSampleData
 from AGUNETRSegmentLib.segment_panel import SegmentPanel
 from AGUNETRSegmentLib.segmentation_run import RunCallbacks, SegmentationRunner
+from AGUNETRSegmentLib.self_test import exportAndImport, segmentPhantom
+from AGUNETRSegmentLib.volume_check import firstVolume
 from AGUNETRSegmentLib.worker_client import JobCallbacks, WorkerClient
 
 
@@ -39,11 +41,15 @@ class AGUNETRSegment(ScriptedLoadableModule):
         self.parent.helpText = _("""
 Segments the spleen in abdominal CT with UNETR and with UNETR whose skip connections carry attention gates, shows where
 the gates look, and measures how the networks differ. For research use only.
+
+Load a CT (or the phantom of the module Sample Data), click Segment, and open Compare and Attention below.
 """)
         self.parent.acknowledgementText = _("""
 The networks follow UNETR (Hatamizadeh et al. 2021, arXiv:2103.10504) and Attention U-Net (Oktay et al. 2018,
 arXiv:1804.03999).
 """)
+        # The module Sample Data may be loaded after this one.
+        slicer.app.connect("startupCompleted()", registerSampleData)
 
 
 @parameterNodeWrapper
@@ -51,16 +57,25 @@ class AGUNETRSegmentParameterNode:
     """What the panel remembers in the scene.
 
     inputVolume - the CT.
+    allFrames - where the CT is a frame of a sequence: segment every frame.
+    referenceSegmentation - what the results are compared with, none: nothing.
     region - a markups ROI, where to search; none: the engine decides.
-    models - names of the ticked models; empty: not chosen yet.
-    attentionMaps - also add the maps of the attention gates.
+    models - names of the ticked models.
+    modelsChosen - whether models were ever ticked: an empty list is a choice, too.
+    options, compare, attention, batch - one pack a section.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
+    allFrames: bool = False
+    referenceSegmentation: vtkMRMLSegmentationNode
     # Not vtkMRMLMarkupsROINode: Slicer imports modules by name, this one before the module Markups, which brings it.
     region: vtkMRMLNode
     models: list[str]
-    attentionMaps: bool = False
+    modelsChosen: bool = False
+    options: RunOptions
+    compare: CompareOptions
+    attention: AttentionOptions
+    batch: BatchOptions
 
 
 class AGUNETRSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -80,17 +95,18 @@ class AGUNETRSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
 
-        self.logic = AGUNETRSegmentLogic(log=lambda level, text: self.panel.onLog(level, text))
+        self.logic = AGUNETRSegmentLogic(log=self.onLog)
         self.panel = SegmentPanel(self.ui, self.logic)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.initializeParameterNode()
 
     def cleanup(self):
         """Called when the application closes and before a reload: the worker goes, too."""
         self.removeObservers()
         if self.panel:
-            self.panel.setParameterNode(None)
+            self.panel.close()
         if self.logic:
             self.logic.stop()
 
@@ -110,6 +126,11 @@ class AGUNETRSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
+    def onLog(self, level, text):
+        """The worker reports."""
+        if self.panel:
+            self.panel.log(level, text)
+
     def onSceneStartClose(self, caller, event):
         """Called just before the scene is closed."""
         self.panel.setParameterNode(None)
@@ -118,14 +139,21 @@ class AGUNETRSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called just after the scene was closed."""
         if self.parent.isEntered:
             self.initializeParameterNode()
+        self.panel.resultsChanged()
+
+    def onSceneEndImport(self, caller, event):
+        """Called after a scene was opened or added: its results are shown like new ones."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+        self.panel.resultsChanged()
 
     def initializeParameterNode(self):
-        """Take the scene's parameter node, with the first volume as input where none was chosen."""
+        """Take the scene's parameter node, with the first CT as input where none was chosen."""
         parameterNode = self.logic.getParameterNode()
         if not parameterNode.inputVolume:
-            firstVolumeNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if firstVolumeNode:
-                parameterNode.inputVolume = firstVolumeNode
+            volumeNode = firstVolume(slicer.mrmlScene)
+            if volumeNode:
+                parameterNode.inputVolume = volumeNode
         self.panel.setParameterNode(parameterNode)
 
 
@@ -134,9 +162,15 @@ class AGUNETRSegmentLogic(ScriptedLoadableModuleLogic):
 
     .. code-block:: python
 
+        from AGUNETRSegment import AGUNETRSegmentLogic
+
         logic = AGUNETRSegmentLogic()
-        imported, result = logic.process(slicer.util.getNode("CT"), ["compact-gated"], attentionMaps=True)
-        logic.stop()
+        imported, result = logic.segment(slicer.util.getNode("CT"), ["compact-base", "compact-gated"])
+        imported.segmentations["compact-gated"]     # vtkMRMLSegmentationNode
+        result["models"][1]["volume_ml"]
+        logic.stop()                                # ends the worker; it also leaves with the application
+
+    The same lines in a file work without a window: ``Slicer --no-main-window --python-script FILE``.
     """
 
     def __init__(self, log=None):
@@ -162,31 +196,63 @@ class AGUNETRSegmentLogic(ScriptedLoadableModuleLogic):
         """Ask for the models: *found* takes the worker's answer, *failed* a SegmentationError."""
         self._client.listModels(JobCallbacks(result=found, error=failed))
 
-    def start(self, volumeNode, models, attentionMaps=False, callbacks=None, region=None):
-        """Begin to segment; *callbacks* (RunCallbacks) tell the rest.
+    def listDevices(self, found, failed):
+        """Ask where networks can run: *found* takes the worker's answer, *failed* a SegmentationError."""
+        self._client.listDevices(JobCallbacks(result=found, error=failed))
 
-        :param region: a markups ROI: search near it alone, instead of looking for the spleen first.
+    def start(self, volumeNode, models, options=None, callbacks=None, **more):
+        """Begin to segment and return at once; *callbacks* (RunCallbacks) tell the rest.
+
+        :param volumeNode: the CT.
+        :param models: names of models, at least one.
+        :param options: fields of the engine's options, for example ``{"device": "cpu", "attention": ["all"]}``.
+        :param more: ``region``, a markups ROI: search near it alone, instead of looking for the spleen first;
+          ``reference``, a segmentation node to score the results against; ``surface``, whether to make 3D surfaces;
+          ``allFrames``, whether to segment every frame where the volume shows a sequence.
         :raises SegmentationError: the run could not begin.
         """
-        options = {"attention": ["all"] if attentionMaps else []}
+        options = dict(options or {})
+        region = more.pop("region", None)
         if region:
             options["region_mm"] = regionOption(region)
-        self._runner.start(volumeNode, models, options, callbacks or RunCallbacks())
+        self._runner.start(volumeNode, models, options, callbacks or RunCallbacks(), **more)
 
-    def process(self, volumeNode, models, attentionMaps=False, region=None):
-        """Segment and wait; the application stays responsive. The arguments are those of :meth:`start`.
+    def segment(self, volumeNode, models=None, attentionMaps=False, progress=None, options=None, **more):
+        """Segment and wait; the application stays responsive.
 
+        :param models: names of models; default: all that came with the module.
+        :param attentionMaps: also add the maps of every attention gate.
+        :param progress: takes a Progress (stage, done, total, secondsLeft) from time to time.
+        :param options: as for :meth:`start`, like *more*.
         :returns: the imported nodes (ImportedResult) and the parsed result.json.
         :raises SegmentationError: it could not be done; the scene is as it was.
         """
+        if models is None:
+            models = [model["name"] for model in self.models() if model.get("embedded")]
+        options = {"attention": ["all"] if attentionMaps else [], **(options or {})}
+        return self._wait(lambda finished, failed: self.start(
+            volumeNode, models, options, RunCallbacks(
+                progress or RunCallbacks.progress, lambda *outcome: finished(outcome), failed), **more))
+
+    process = segment  # the name that Slicer's own modules use
+
+    def models(self):
+        """The installed models, a dict each; waits for the worker."""
+        return self._wait(self.listModels).get("models", [])
+
+    def cancel(self):
+        """Stop the run, or the search for models; its *failed* callback follows within two seconds."""
+        self._client.cancel()
+
+    def stop(self):
+        """End the worker process."""
+        self._client.stop()
+
+    @staticmethod
+    def _wait(begin):
+        """What ``begin(finished, failed)`` gives one of its callbacks; an error is raised."""
         outcome = []
-        self.start(
-            volumeNode,
-            models,
-            attentionMaps,
-            RunCallbacks(finished=lambda imported, result: outcome.append((imported, result)), failed=outcome.append),
-            region,
-        )
+        begin(outcome.append, outcome.append)
         while not outcome:
             slicer.app.processEvents()
             time.sleep(0.03)  # a tight loop would starve the threads that read the worker's output
@@ -194,24 +260,13 @@ class AGUNETRSegmentLogic(ScriptedLoadableModuleLogic):
             raise outcome[0]
         return outcome[0]
 
-    def cancel(self):
-        """Stop the run, or the search for models; its *failed* callback follows within two seconds."""
-        if self._runner.running:
-            self._runner.cancel()
-        else:
-            self._client.cancel()
-
-    def stop(self):
-        """End the worker process."""
-        self._client.stop()
-
     @staticmethod
     def _log(level, text):
         logging.log(logging.WARNING if level in ("warning", "error") else logging.INFO, text)
 
 
 class AGUNETRSegmentTest(ScriptedLoadableModuleTest):
-    """Slicer's self test: scene in, scene out, without the engine, which may not be installed."""
+    """Slicer's self test."""
 
     def setUp(self):
         """Start with an empty scene."""
@@ -219,31 +274,16 @@ class AGUNETRSegmentTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         """Run as few or as many tests as needed here."""
-        self.setUp()
-        self.test_exportAndImport()
+        for test in (self.test_exportAndImport, self.test_segmentPhantom):
+            self.setUp()
+            test()
 
     def test_exportAndImport(self):
-        """A mask that stands on the voxels of a volume becomes a segmentation beside it."""
-        import numpy as np
+        """Scene in, scene out, without the engine."""
+        exportAndImport(self)
+        self.delayDisplay("Export and import passed")
 
-        from AGUNETRSegmentLib.nodes import exportVolume, importResult
-
-        voxels = np.zeros((20, 30, 40), np.int16)
-        voxels[5:10, 10:20, 15:30] = 100
-        volumeNode = slicer.util.addVolumeFromArray(voxels, name="CT")
-        volumeNode.SetSpacing(0.8, 0.8, 2.5)
-        folder = Path(slicer.util.tempDirectory())
-        try:
-            job = exportVolume(volumeNode, folder)
-            maskNode = slicer.util.addVolumeFromArray((voxels > 0).astype(np.uint8), name="mask")
-            maskNode.CopyOrientation(volumeNode)
-            slicer.util.saveNode(maskNode, str(folder / "model.nii.gz"))
-            slicer.mrmlScene.RemoveNode(maskNode)
-            entry = {"name": "model", "mask": "model.nii.gz", "volume_ml": 1.2, "voxels": 750}
-            imported = importResult(slicer.mrmlScene, {"format": 1, "models": [entry]}, folder, job)
-        finally:
-            shutil.rmtree(folder)
-        segment = slicer.util.arrayFromSegmentBinaryLabelmap(imported.segmentations["model"], "spleen", volumeNode)
-        self.assertTrue(np.array_equal(segment > 0, voxels > 0))
-        self.assertEqual(imported.table.GetNumberOfRows(), 1)
-        self.delayDisplay("Test passed")
+    def test_segmentPhantom(self):
+        """The whole way, where the engine is installed."""
+        segmentPhantom(self, AGUNETRSegmentLogic())
+        self.delayDisplay("Segmentation of the phantom passed")

@@ -1,11 +1,22 @@
-"""Gate attention maps become scalar volume nodes with a heat colour map, ready to overlay."""
+"""Gate attention maps as scalar volume nodes, and the colour maps that they can be shown in."""
 
 from __future__ import annotations
 
 import slicer
 
-# Perceptually even and part of the application; the bare core carries no colour files, but builds "Iron" itself.
-HEAT_COLOUR_IDS = ("vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodeIron")
+# Of each the application's own first; the bare core carries no colour files, but builds "Iron" and others itself.
+COLOUR_IDS = {
+    "inferno": ("vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodeIron"),
+    "viridis": ("vtkMRMLColorTableNodeFileViridis.txt", "vtkMRMLColorTableNodeOcean"),
+    "rainbow": ("vtkMRMLColorTableNodeReverseRainbow", "vtkMRMLColorTableNodeRainbow"),
+    "grey": ("vtkMRMLColorTableNodeGrey",),
+}
+HEAT = "inferno"
+
+
+def colourId(scene, name: str) -> str | None:
+    """The id of the colour node for a colour map of :data:`COLOUR_IDS`; None where the scene has no colour nodes."""
+    return next((candidate for candidate in COLOUR_IDS[name] if scene.GetNodeByID(candidate)), None)
 
 
 def addAttentionVolume(scene, volumeNode, name: str):
@@ -22,8 +33,8 @@ def addAttentionVolume(scene, volumeNode, name: str):
     displayNode.SetAutoWindowLevel(False)
     displayNode.SetWindowLevelMinMax(0.0, 1.0)
     scene.AddNode(displayNode)
-    colourId = next((colourId for colourId in HEAT_COLOUR_IDS if scene.GetNodeByID(colourId)), None)
-    if colourId:
-        displayNode.SetAndObserveColorNodeID(colourId)
+    heat = colourId(scene, HEAT)
+    if heat:
+        displayNode.SetAndObserveColorNodeID(heat)
     volumeNode.SetAndObserveDisplayNodeID(displayNode.GetID())
     return volumeNode

@@ -24,26 +24,28 @@ from .attention_nodes import addAttentionVolume
 from .geometry import localMatrix, setLocalMatrix
 from .measurement_table import addMeasurementTable
 from .result_files import ModelResult, readResult
+from .result_sets import CHECKSUM, GATE, INPUT_ROLE, MODEL, REFERENCE, RUN, VERSION, VOLUME, newRun
 from .scene_changes import allOrNothing
 from .segmentation_nodes import addSegmentation
 from .subject_hierarchy import placeBeside
+from .terminology import modelColour
 from .translation import _
 from .volume_job import VolumeJob, exportVolume
 
 __all__ = ["ImportedResult", "VolumeJob", "exportVolume", "importResult"]
-
-INPUT_ROLE = "AGUNETR.inputVolume"
 
 
 @dataclass
 class ImportedResult:
     """The nodes that one result became.
 
+    :ivar run: the id that all of them carry; :func:`.result_sets.resultSets` finds them by it.
     :ivar segmentations: by model name, in the order of the result.
     :ivar attention: by (model name, gate name).
     :ivar table: the measurements.
     """
 
+    run: str = ""
     segmentations: dict[str, object] = field(default_factory=dict)
     attention: dict[tuple[str, str], object] = field(default_factory=dict)
     table: object = None
@@ -53,7 +55,8 @@ class ImportedResult:
         return [*self.segmentations.values(), *self.attention.values(), *([self.table] if self.table else [])]
 
 
-def importResult(scene, result: dict, folder: Path, job: VolumeJob, surface: bool = True) -> ImportedResult:
+def importResult(scene, result: dict, folder: Path, job: VolumeJob, surface: bool = True,
+                 referenceName: str = "") -> ImportedResult:
     """Add a finished job's results to the scene as new nodes; nothing that exists is changed.
 
     :param scene: the MRML scene.
@@ -61,6 +64,7 @@ def importResult(scene, result: dict, folder: Path, job: VolumeJob, surface: boo
     :param folder: the folder of the files that it names.
     :param job: what :func:`exportVolume` gave for the volume.
     :param surface: make closed surfaces for 3D views.
+    :param referenceName: of the segmentation that the models were scored against; empty where there was none.
     :raises SegmentationError: kind ``result``; the scene is then as it was.
     """
     modelResults = readResult(result, folder, job)
@@ -69,13 +73,17 @@ def importResult(scene, result: dict, folder: Path, job: VolumeJob, surface: boo
         inScene = reference.GetScene() is scene
         # From world at the time of export to the frame that the volume has now.
         worldToLocal = localMatrix(reference) @ np.linalg.inv(job.ijkToWorld)
-        imported = ImportedResult()
+        imported = ImportedResult(newRun(scene))
         for modelResult in modelResults:
             _importModel(scene, modelResult, reference, worldToLocal, job, surface, imported)
         imported.table = addMeasurementTable(
             scene, result, scene.GenerateUniqueName(_("{volume} measurements").format(volume=job.volumeName)))
+        if referenceName:
+            imported.table.SetAttribute(REFERENCE, referenceName)
         for node in imported.nodes():
-            node.SetAttribute("AGUNETR.version", str(result.get("agunetr_version", "")))
+            node.SetAttribute(RUN, imported.run)
+            node.SetAttribute(VOLUME, job.volumeName)
+            node.SetAttribute(VERSION, str(result.get("agunetr_version", "")))
             if inScene:
                 node.SetNodeReferenceID(INPUT_ROLE, reference.GetID())
         if inScene:  # last, because an item that was made for the volume would outlive a failure
@@ -102,7 +110,8 @@ def _importModel(scene, modelResult: ModelResult, reference, worldToLocal, job: 
                  imported: ImportedResult) -> None:
     name = scene.GenerateUniqueName(_("{volume} {model} spleen").format(
         volume=job.volumeName, model=modelResult.name))
-    segmentationNode = addSegmentation(scene, modelResult.mask, reference, name, surface)
+    colour = modelColour(len(imported.segmentations))
+    segmentationNode = addSegmentation(scene, modelResult.mask, reference, name, surface, colour)
     segmentationNode.SetDescription(modelResult.title)
     imported.segmentations[modelResult.name] = segmentationNode
     for attentionMap in modelResult.attention:
@@ -112,9 +121,9 @@ def _importModel(scene, modelResult: ModelResult, reference, worldToLocal, job: 
         volumeNode = addAttentionVolume(scene, attentionMap.volumeNode, name)
         if reference.GetScene() is scene:
             volumeNode.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
-        volumeNode.SetAttribute("AGUNETR.gate", attentionMap.gate)
+        volumeNode.SetAttribute(GATE, attentionMap.gate)
         imported.attention[modelResult.name, attentionMap.gate] = volumeNode
     modelNodes = [segmentationNode, *(imported.attention[modelResult.name, m.gate] for m in modelResult.attention)]
     for node in modelNodes:
-        node.SetAttribute("AGUNETR.model", modelResult.name)
-        node.SetAttribute("AGUNETR.checksum", str(modelResult.entry.get("checksum", "")))
+        node.SetAttribute(MODEL, modelResult.name)
+        node.SetAttribute(CHECKSUM, str(modelResult.entry.get("checksum", "")))

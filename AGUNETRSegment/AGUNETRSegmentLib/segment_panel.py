@@ -1,153 +1,180 @@
-"""The panel: what its widgets show and what happens when they are used."""
+"""The panel: its sections in order, and what they share."""
 
 from __future__ import annotations
 
-import logging
-import traceback
-
+import qt
+import slicer
 import vtk
 
+from .attention_section import AttentionSection
+from .batch_section import BatchSection
+from .compare_section import CompareSection
 from .errors import SegmentationError
-from .model_list import ModelList
-from .progress_text import progressText, resultText
-from .segmentation_run import RunCallbacks
+from .input_section import InputSection
+from .models_section import ModelsSection
+from .options_section import OptionsSection
+from .result_sets import resultSets
+from .results_section import ResultsSection
+from .run_section import RunSection
+from .scene_watch import SceneWatch
+from .setup_section import SetupSection
 from .translation import _
+
+# In the order of the panel.
+SECTIONS = {
+    "setup": SetupSection,
+    "input": InputSection,
+    "models": ModelsSection,
+    "options": OptionsSection,
+    "run": RunSection,
+    "results": ResultsSection,
+    "compare": CompareSection,
+    "attention": AttentionSection,
+    "batch": BatchSection,
+}
 
 
 class SegmentPanel:
-    """Joins the widgets of ``AGUNETRSegment.ui`` with the logic.
+    """Makes the sections of ``AGUNETRSegment.ui`` and offers them what they share.
+
+    A section is a class with ``setParameterNode(parameterNode)``, ``update()`` and ``close()``. One with
+    ``resultsChanged(imported, result)`` is told when results came or went; one with ``problem()`` gives the reason why
+    no run can begin, an empty text where one can.
 
     :param ui: the widgets by name.
-    :param logic: the module's logic: ``busy``, ``running``, ``listModels``, ``start`` and ``cancel``.
+    :param logic: the module's logic.
+    :ivar parameterNode: the scene's parameter node; None while the module is not shown or the scene closes.
+    :ivar models: the worker's entries of the installed models, as its ``models`` event names them.
+    :ivar brokenModels: folder and reason of those that cannot be used.
+    :ivar modelsAreKnown: whether the worker has named them.
+    :ivar sections: the sections by name: ``setup``, ``input``, ``models`` ...
     """
 
     def __init__(self, ui, logic) -> None:
         self.ui = ui
         self.logic = logic
-        self.modelList = ModelList(self.ui.modelsList, self.onModelsTicked)
-        self._parameterNode = None
+        self.parameterNode = None
+        self.models: list[dict] = []
+        self.sections: dict[str, object] = {}
+        self.brokenModels: list[dict] = []
+        self.modelsAreKnown: bool = False
         self._guiTag = None
         self._observerTag = None
-        self.ui.segmentButton.connect("clicked(bool)", self.onSegmentButton)
-        self.ui.cancelButton.connect("clicked(bool)", self.onCancelButton)
-        self.ui.refreshModelsButton.connect("clicked(bool)", self.refreshModels)
+        self._updating = False
+        self._updateAgain = False
+        self._closed = False
+        for name, sectionClass in SECTIONS.items():
+            self.sections[name] = sectionClass(ui, logic, self)
+        self._shownResults = self._resultsInScene()
+        self._sceneWatch = SceneWatch(slicer.mrmlScene, self._onSceneChanged, qt.QTimer.singleShot)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a segmentation is under way."""
+        return self.logic.running
 
     def setParameterNode(self, parameterNode) -> None:
         """Connect the widgets to a parameter node, or to none."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._guiTag)
-            self._parameterNode.RemoveObserver(self._observerTag)
-        self._parameterNode = parameterNode
+        if self.parameterNode:
+            self.parameterNode.disconnectGui(self._guiTag)
+            self.parameterNode.RemoveObserver(self._observerTag)
+        self.parameterNode = parameterNode
         if parameterNode:
             self._guiTag = parameterNode.connectGui(self.ui)
-            self._observerTag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
-        self.onParameterNodeModified()
+            self._observerTag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onModified)
+        for section in self.sections.values():
+            section.setParameterNode(parameterNode)
+        self.update()
 
-    def onParameterNodeModified(self, _caller=None, _event=None) -> None:
-        """Show what the parameter node says, as far as no widget does it by itself."""
-        if self._parameterNode and self._parameterNode.models:
-            self.modelList.setTicked(self._parameterNode.models)
-        self.updateButtons()
+    def update(self) -> None:
+        """Let every section show the state of things; cheap, called after any change."""
+        if self._closed:
+            return
+        if self._updating:  # a section changed the parameter node while it showed it
+            self._updateAgain = True
+            return
+        self._updating = True
+        try:
+            for _attempt in range(3):  # sections that keep contradicting each other must not hang the application
+                self._updateAgain = False
+                for section in self.sections.values():
+                    section.update()
+                if not self._updateAgain:
+                    break
+        finally:
+            self._updating = False
 
-    def updateButtons(self) -> None:
-        """Enable what can be done now; the tooltip of Segment says why it cannot."""
-        ready = False
-        if self.logic.busy:
-            reason = _("The worker is busy.")
-        elif not (self._parameterNode and self._parameterNode.inputVolume):
-            reason = _("Select a CT volume.")
-        elif not self.modelList.ticked():
-            reason = _("Tick at least one model.")
-        else:
-            ready, reason = True, _("Segment the spleen in the CT.")
-        self.ui.segmentButton.enabled = ready
-        self.ui.segmentButton.toolTip = reason
-        self.ui.cancelButton.enabled = self.logic.busy
-        self.ui.refreshModelsButton.enabled = not self.logic.busy
-        self.ui.progressBar.visible = self.logic.running
+    def say(self, text: str) -> None:
+        """Show one sentence in the status line."""
+        self.ui.statusLabel.text = text
+
+    def log(self, level: str, text: str) -> None:
+        """Add a line to the log view.
+
+        :param level: ``info``, ``warning`` or ``error``.
+        """
+        self.sections["run"].log(level, text)
+
+    def fail(self, error: SegmentationError) -> None:
+        """Show what went wrong and what to do; the details go to the log."""
+        self.say(str(error))
+        if error.details:
+            self.log("error", error.details)
+        self.update()
+
+    def refreshModels(self) -> None:
+        """Ask the worker which models there are; ``models`` is then set anew and every section updated."""
+        self.say(_("Looking for models..."))
+        try:
+            self.logic.listModels(self._onModels, self.fail)
+        except SegmentationError as error:
+            self.fail(error)
+        self.update()
 
     def refreshModelsOnce(self) -> None:
-        """Look for models where none are listed yet."""
-        if not self.modelList.names():
+        """Look for models where that was not done yet."""
+        if not self.modelsAreKnown:
             self.refreshModels()
 
-    def refreshModels(self, _checked: bool = False) -> None:
-        """Ask the worker which models there are."""
-        if self.logic.busy:
-            return
-        self.ui.statusLabel.text = _("Looking for models...")
-        try:
-            self.logic.listModels(self.onModelsListed, self.onFailed)
-        except SegmentationError as error:
-            self.onFailed(error)
-        self.updateButtons()
+    def resultsChanged(self, imported=None, result: dict | None = None) -> None:
+        """Tell the sections that results came or went.
 
-    def onModelsListed(self, answer: dict) -> None:
-        """The worker named its models."""
-        models = answer.get("models", [])
-        chosen = list(self._parameterNode.models) if self._parameterNode else []
-        self.modelList.setModels(models, chosen or [model["name"] for model in models])
-        self.onModelsTicked(self.modelList.ticked())
-        for broken in answer.get("broken", []):
-            self.onLog("warning", _("Not usable: {folder}: {reason}").format(**broken))
-        self.ui.statusLabel.text = "" if models else _("No model is installed.")
+        :param imported: the new nodes (ImportedResult), None where results went or the scene is another.
+        :param result: the parsed ``result.json`` that belongs to them.
+        """
+        self._shownResults = self._resultsInScene()
+        for section in self.sections.values():
+            if hasattr(section, "resultsChanged"):
+                section.resultsChanged(imported, result)
+        self.update()
 
-    def onModelsTicked(self, names: list[str]) -> None:
-        """The user ticked or cleared a model."""
-        if self._parameterNode:
-            self._parameterNode.models = names
-        self.updateButtons()
+    def close(self) -> None:
+        """Take the panel down: no observer, timer or process stays."""
+        self._sceneWatch.close()
+        self.setParameterNode(None)
+        self._closed = True
+        for section in self.sections.values():
+            section.close()
 
-    def onSegmentButton(self, _checked: bool = False) -> None:
-        """The user wants the spleen."""
-        self.ui.progressBar.setRange(0, 0)  # moves without saying how far
-        self.ui.statusLabel.text = _("Starting...")
-        try:
-            self.logic.start(
-                self._parameterNode.inputVolume,
-                self.modelList.ticked(),
-                self._parameterNode.attentionMaps,
-                RunCallbacks(self.onProgress, self.onFinished, self.onFailed),
-                self._parameterNode.region,
-            )
-        except SegmentationError as error:
-            self.onFailed(error)
-        except Exception as error:  # the module itself is at fault: still one sentence, and the details to report
-            logging.exception("Segmentation could not start.")
-            self.onFailed(
-                SegmentationError(
-                    "unexpected",
-                    _("Segmentation could not start: {problem}.").format(problem=error),
-                    _("Please report this with the text of the log."),
-                    traceback.format_exc(),
-                )
-            )
-        finally:
-            self.updateButtons()
+    def _onSceneChanged(self) -> None:
+        """Nodes came or went: perhaps the user deleted results, or the scene brought some."""
+        if self._resultsInScene() != self._shownResults:
+            self.resultsChanged()
+        else:
+            self.update()
 
-    def onCancelButton(self, _checked: bool = False) -> None:
-        """The user wants it to stop."""
-        self.ui.statusLabel.text = _("Cancelling...")
-        self.logic.cancel()
+    @staticmethod
+    def _resultsInScene() -> list[tuple[str, list[str]]]:
+        return [(results.run, [node.GetID() for node in results.nodes()]) for results in resultSets(slicer.mrmlScene)]
 
-    def onProgress(self, progress) -> None:
-        """The worker is that far."""
-        self.ui.progressBar.setRange(0, progress.total)
-        self.ui.progressBar.value = progress.done
-        self.ui.statusLabel.text = progressText(progress)
+    def _onModified(self, _caller, _event) -> None:
+        self.update()
 
-    def onFinished(self, _imported, result: dict) -> None:
-        """New nodes are in the scene."""
-        self.ui.statusLabel.text = resultText(result)
-        self.updateButtons()
-
-    def onFailed(self, error: SegmentationError) -> None:
-        """Nothing was added to the scene."""
-        self.ui.statusLabel.text = str(error)
-        if error.details:
-            self.onLog("error", error.details)
-        self.updateButtons()
-
-    def onLog(self, _level: str, text: str) -> None:
-        """A line for the log view."""
-        self.ui.logTextEdit.appendPlainText(text)
+    def _onModels(self, answer: dict) -> None:
+        self.modelsAreKnown = True
+        self.models = list(answer.get("models", []))
+        self.brokenModels = list(answer.get("broken", []))
+        for broken in self.brokenModels:
+            self.log("warning", _("Not usable: {folder}: {reason}").format(**broken))
+        self.say("" if self.models else _("No model is installed."))
+        self.update()

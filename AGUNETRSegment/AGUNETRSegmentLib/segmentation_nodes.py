@@ -11,7 +11,8 @@ from vtk.util import numpy_support
 from .terminology import SPLEEN_COLOUR, SPLEEN_NAME, SPLEEN_TERMINOLOGY
 
 
-def addSegmentation(scene, mask: np.ndarray, referenceVolume, name: str, surface: bool = True):
+def addSegmentation(scene, mask: np.ndarray, referenceVolume, name: str, surface: bool = True,
+                    colour: tuple[float, float, float] = SPLEEN_COLOUR):
     """Add a segmentation node with one segment, the spleen.
 
     :param mask: uint8, ``(k, j, i)``, on the voxels of *referenceVolume*.
@@ -19,6 +20,7 @@ def addSegmentation(scene, mask: np.ndarray, referenceVolume, name: str, surface
       outside the scene, then only its geometry is taken.
     :param name: the node's name, already unique.
     :param surface: also make the closed surface for 3D views (none is made of an empty mask).
+    :param colour: red, green and blue, 0 to 1; another than the spleen's own tells models apart.
     :returns: the ``vtkMRMLSegmentationNode``.
     """
     segmentationNode = slicer.vtkMRMLSegmentationNode()
@@ -31,7 +33,7 @@ def addSegmentation(scene, mask: np.ndarray, referenceVolume, name: str, surface
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(referenceVolume)
     segment = slicer.vtkSegment()
     segment.SetName(SPLEEN_NAME)
-    segment.SetColor(*SPLEEN_COLOUR)
+    segment.SetColor(*colour)
     segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), SPLEEN_TERMINOLOGY)
     segment.AddRepresentation(
         slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName(),

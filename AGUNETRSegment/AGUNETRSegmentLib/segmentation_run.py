@@ -1,4 +1,7 @@
-"""One run from a volume of the scene to result nodes: export, worker, import, and nothing left behind."""
+"""One run from a volume of the scene to result nodes: export, worker, import, and nothing left behind.
+
+A volume that shows a sequence can be segmented frame by frame; then all the frames are imported at the end, or none.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,19 @@ import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import slicer
 
 from .errors import SegmentationError
-from .nodes import ImportedResult, VolumeJob, exportVolume, importResult
+from .export_reference import exportReference
+from .nodes import ImportedResult, exportVolume, importResult
+from .sequence_frames import FrameSource
+from .sequence_results import FrameResult, importFrames, mergedResult
 from .translation import _
 from .worker_client import JobCallbacks, Progress, WorkerClient
-
-
-def _ignore(*_values) -> None:
-    """The callback of who does not listen."""
+from .worker_job import ignore
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,33 @@ class RunCallbacks:
     :ivar failed: takes a :class:`SegmentationError`; the scene is then as it was.
     """
 
-    progress: Callable[[Progress], None] = _ignore
-    finished: Callable[[ImportedResult, dict], None] = _ignore
-    failed: Callable[[SegmentationError], None] = _ignore
+    progress: Callable[[Progress], None] = ignore
+    finished: Callable[[ImportedResult, dict], None] = ignore
+    failed: Callable[[SegmentationError], None] = ignore
+
+
+@dataclass
+class _Run:
+    """A run that is under way."""
+
+    volumeNode: object
+    models: list[str]
+    options: dict
+    callbacks: RunCallbacks
+    reference: object
+    surface: bool
+    source: FrameSource | None  # None: a single volume
+    frames: list  # the volumes of the sequence; one None for the volume itself
+    folder: Path
+    results: list[FrameResult] = field(default_factory=list)
+    endedBecause: str = ""
+    observers: list[int] = field(default_factory=list)
 
 
 class SegmentationRunner:
     """Segments volumes of a scene, one at a time, without blocking the caller.
+
+    A run is given up when its volume leaves the scene or the scene is closed: nobody waits for it any more.
 
     :param scene: the MRML scene that results go into.
     :param client: the worker's client.
@@ -47,45 +70,69 @@ class SegmentationRunner:
         self._scene = scene
         self._client = client
         self._temporaryFolder = Path(temporaryFolder)
-        self._folder: Path | None = None
-        self._closeObserver: int | None = None
+        self._run: _Run | None = None
 
     @property
     def running(self) -> bool:
         """Whether a run is under way."""
-        return self._folder is not None
+        return self._run is not None
 
-    def start(self, volumeNode, models: Sequence[str], options: Mapping, callbacks: RunCallbacks) -> None:
+    def start(self, volumeNode, models: Sequence[str], options: Mapping, callbacks: RunCallbacks, reference=None,
+              surface: bool = True, allFrames: bool = False) -> None:
         """Begin to segment a volume; the callbacks tell the rest.
 
         :param volumeNode: the CT.
         :param models: names of models, at least one.
         :param options: fields of the engine's options, for example ``{"attention": ["all"]}``.
+        :param reference: a segmentation node to score the results against, or None.
+        :param surface: make surfaces for 3D views.
+        :param allFrames: segment every frame where the volume shows a sequence.
         :raises SegmentationError: the run could not begin (unsuitable volume, busy, no worker); no callback follows.
         """
-        if self.running or self._client.busy:
+        if self.running or self._client.segmenting:
             raise SegmentationError(
                 "busy", _("The worker is busy with another request."), _("Wait for it or cancel it."))
         if not models:
             raise SegmentationError("input", _("No model is selected."), _("Tick at least one model."))
-        self._folder = self._makeFolder()
+        source = FrameSource.of(volumeNode) if allFrames and volumeNode else None
+        frames = source.frames() if source else [None]
+        self._run = _Run(
+            volumeNode, list(models), dict(options), callbacks, reference, surface, source, frames, self._makeFolder())
         try:
-            job = exportVolume(volumeNode, self._folder)
-            self._client.segment(job.path, models, self._folder / "result", options, JobCallbacks(
-                progress=callbacks.progress,
-                result=lambda result: self._finish(result, job, callbacks),
-                error=lambda error: self._fail(error, callbacks)))
+            self._beginFrame()
         except BaseException:
             self._tidyUp()
             raise
-        # The nodes that results would stand beside go with the scene.
-        self._closeObserver = self._scene.AddObserver(
-            slicer.vtkMRMLScene.StartCloseEvent, lambda _caller, _event: self.cancel())
+        self._watch(self._run)
 
     def cancel(self) -> None:
         """Give up the run, if any; its *failed* callback follows within two seconds, kind ``cancelled``."""
         if self.running:
             self._client.cancel()
+
+    def _beginFrame(self) -> None:
+        run = self._run
+        number = len(run.results)
+        folder = run.folder / f"frame-{number + 1}"
+        folder.mkdir()
+        job = exportVolume(run.volumeNode, folder, run.frames[number])
+        reference = exportReference(run.reference, job, folder) if run.reference else None
+        self._client.segment(job.path, run.models, folder / "result", run.options, JobCallbacks(
+            progress=self._onProgress,
+            result=lambda result: self._onResult(FrameResult(job, result, folder / "result")),
+            error=self._fail), reference)
+
+    def _watch(self, run: _Run) -> None:
+        """Give up when what the results would stand beside goes."""
+        def onNodeRemoved(_caller, _event) -> None:
+            if run.volumeNode.GetScene() is not self._scene and not run.endedBecause:
+                run.endedBecause = _("The CT left the scene, so the segmentation was stopped.")
+                self.cancel()
+
+        events = slicer.vtkMRMLScene
+        run.observers.append(self._scene.AddObserver(events.StartCloseEvent, lambda _caller, _event: self.cancel()))
+        if run.volumeNode.GetScene() is self._scene:
+            run.observers.append(self._scene.AddObserver(events.NodeRemovedEvent, onNodeRemoved))
 
     def _makeFolder(self) -> Path:
         try:
@@ -97,27 +144,50 @@ class SegmentationRunner:
                     path=self._temporaryFolder, reason=error.strerror or error),
                 _("Choose another temporary folder in the application settings.")) from error
 
-    def _finish(self, result: dict, job: VolumeJob, callbacks: RunCallbacks) -> None:
+    def _onProgress(self, progress: Progress) -> None:
+        run = self._run
+        if run.source:
+            frame = _("Frame {number} of {count}").format(number=len(run.results) + 1, count=len(run.frames))
+            progress = replace(progress, stage=f"{frame}: {progress.stage}")
+        run.callbacks.progress(progress)
+
+    def _onResult(self, result: FrameResult) -> None:
+        run = self._run
+        run.results.append(result)
         try:
-            imported = importResult(self._scene, result, self._folder / "result", job)
+            if len(run.results) < len(run.frames):
+                (result.folder.parent / "input.nrrd").unlink(missing_ok=True)  # as large as the CT, and not needed
+                self._beginFrame()
+                return
+            imported, merged = self._import(run)
         except SegmentationError as error:
-            self._fail(error, callbacks)
+            self._fail(error)
         except Exception as error:  # the importer itself is at fault: still one sentence, and the details to report
             self._fail(SegmentationError(
                 "unexpected", _("The result could not be added to the scene: {problem}.").format(problem=error),
-                _("Please report this with the text of the log."), traceback.format_exc()), callbacks)
+                _("Please report this with the text of the log."), traceback.format_exc()))
         else:
             self._tidyUp()
-            callbacks.finished(imported, result)
+            run.callbacks.finished(imported, merged)
 
-    def _fail(self, error: SegmentationError, callbacks: RunCallbacks) -> None:
+    def _import(self, run: _Run) -> tuple[ImportedResult, dict]:
+        if not run.source:
+            only = run.results[0]
+            scoredAgainst = run.reference.GetName() if run.reference else ""
+            imported = importResult(self._scene, only.result, only.folder, only.job, run.surface, scoredAgainst)
+            return imported, only.result
+        shown = min(max(0, run.source.browserNode.GetSelectedItemNumber()), len(run.results) - 1)
+        return importFrames(self._scene, run.source, run.results, run.surface), mergedResult(run.results, shown)
+
+    def _fail(self, error: SegmentationError) -> None:
+        run = self._run
+        if run.endedBecause and error.kind == "cancelled":
+            error = SegmentationError("cancelled", run.endedBecause)
         self._tidyUp()
-        callbacks.failed(error)
+        run.callbacks.failed(error)
 
     def _tidyUp(self) -> None:
-        folder, self._folder = self._folder, None
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-        if self._closeObserver is not None:
-            self._scene.RemoveObserver(self._closeObserver)
-            self._closeObserver = None
+        run, self._run = self._run, None
+        shutil.rmtree(run.folder, ignore_errors=True)
+        for tag in run.observers:
+            self._scene.RemoveObserver(tag)

@@ -40,7 +40,7 @@ class VolumeJob:
     ijkToWorld: np.ndarray
 
 
-def exportVolume(volumeNode, folder: Path) -> VolumeJob:
+def exportVolume(volumeNode, folder: Path, frame=None) -> VolumeJob:
     """Write a volume node to ``input.nrrd`` in *folder*, parent transforms hardened on a copy.
 
     The copy shares the voxels with the node and only has its own matrix, so nothing is duplicated in memory and the
@@ -48,18 +48,14 @@ def exportVolume(volumeNode, folder: Path) -> VolumeJob:
 
     :param volumeNode: a single-component scalar volume; linear parent transforms are applied.
     :param folder: an existing folder.
+    :param frame: a volume outside the scene whose voxels and geometry are written in place of the node's own: a frame
+      of the sequence that the node shows.
     :raises SegmentationError: kind ``input`` when the node cannot be segmented, ``output`` when writing failed.
     """
-    _refuseUnsuitable(volumeNode)
-    ijkToWorld = parentMatrix(volumeNode) @ localMatrix(volumeNode)
-    if not isOrthogonal(ijkToWorld):
-        raise SegmentationError(
-            "input",
-            _('The voxel axes of "{name}" are not at right angles (tilted gantry or a shearing transform).').format(
-                name=volumeNode.GetName()),
-            _('Resample it first with "Crop Volume", then segment the new volume.'))
+    ijkToWorld = checkVolume(volumeNode, frame)
+    image = (frame or volumeNode).GetImageData()
     copy = slicer.vtkMRMLScalarVolumeNode()
-    copy.SetAndObserveImageData(_writableImage(volumeNode.GetImageData()))
+    copy.SetAndObserveImageData(_writableImage(image))
     setLocalMatrix(copy, ijkToWorld)
     path = Path(folder) / "input.nrrd"
     storageNode = slicer.vtkMRMLNRRDStorageNode()
@@ -70,7 +66,7 @@ def exportVolume(volumeNode, folder: Path) -> VolumeJob:
             "output",
             _('The volume could not be written to "{path}".').format(path=path),
             _("Check that the temporary folder (Edit > Application Settings > Modules) is writable and not full."))
-    columns, rows, slices = volumeNode.GetImageData().GetDimensions()
+    columns, rows, slices = image.GetDimensions()
     return VolumeJob(volumeNode, volumeNode.GetName() or "volume", path, (slices, rows, columns), ijkToWorld)
 
 
@@ -84,7 +80,23 @@ def _writableImage(image):
     return cast.GetOutput()
 
 
-def _refuseUnsuitable(volumeNode) -> None:
+def checkVolume(volumeNode, frame=None) -> np.ndarray:
+    """Refuse a volume that cannot be segmented; the arguments and the error are those of :func:`exportVolume`.
+
+    :returns: 4x4 IJK to world, mm.
+    """
+    _refuseUnsuitable(volumeNode, frame)
+    ijkToWorld = parentMatrix(volumeNode) @ localMatrix(frame or volumeNode)
+    if not isOrthogonal(ijkToWorld):
+        raise SegmentationError(
+            "input",
+            _('The voxel axes of "{name}" are not at right angles (tilted gantry or a shearing transform).').format(
+                name=volumeNode.GetName()),
+            _('Resample it first with "Crop Volume", then segment the new volume.'))
+    return ijkToWorld
+
+
+def _refuseUnsuitable(volumeNode, frame) -> None:
     if volumeNode is None:
         raise SegmentationError("input", _("No volume is selected."), _("Load a CT and select it as input."))
     name = volumeNode.GetName()
@@ -92,7 +104,7 @@ def _refuseUnsuitable(volumeNode) -> None:
             or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         raise SegmentationError(
             "input", _('"{name}" is not a scalar volume.').format(name=name), _("Select the CT itself."))
-    image = volumeNode.GetImageData()
+    image = (frame or volumeNode).GetImageData()
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         raise SegmentationError(
             "input", _('"{name}" holds no voxels.').format(name=name), _("Load the CT again."))

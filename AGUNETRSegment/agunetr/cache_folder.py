@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,18 @@ FOLDER_VARIABLE = "AGUNETR_CACHE"
 
 
 def cache_folder() -> Path:
-    """``AGUNETR_CACHE``, or AGUNETR's folder among the platform's caches; it may not exist yet."""
+    """``AGUNETR_CACHE``, or AGUNETR's folder among the platform's caches; it may not exist yet.
+
+    Raises:
+        OSError: nobody knows where this user's home is (an account without an entry, as in some containers).
+    """
+    try:
+        return _cache_folder()
+    except RuntimeError as error:  # what pathlib raises
+        raise FileNotFoundError(errno.ENOENT, f"no home folder is known; set {FOLDER_VARIABLE}") from error
+
+
+def _cache_folder() -> Path:
     if named := os.environ.get(FOLDER_VARIABLE):
         return Path(named).expanduser()
     if sys.platform == "win32":

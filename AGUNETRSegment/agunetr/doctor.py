@@ -20,13 +20,15 @@ from typing import Any
 
 from agunetr import __version__
 from agunetr.doctor_probes import OPENVINO_PROBE, TORCH_PROBE, report_of
+from agunetr.doctor_torch import torch_fault
 
 GOOD, HINT, BROKEN = "good", "hint", "broken"
 
 MEMORY_NEEDED = 4e9
 MEMORY_COMFORTABLE = 8e9
 DISK_NEEDED = 1e9
-PACKAGES = ("torch", "monai", "SimpleITK", "numpy", "scipy", "safetensors")
+PACKAGES = ("torch", "monai", "einops", "SimpleITK", "numpy", "scipy", "safetensors")
+IN_SLICER = "in Slicer, open Setup in the module AGUNETR Segment"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,17 @@ def examine() -> list[Finding]:
     return findings
 
 
+def versions() -> dict[str, str | None]:
+    """The versions of the libraries that matter here by their own words, None where one is not installed."""
+    found: dict[str, str | None] = {}
+    for name in (*PACKAGES, "openvino"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
 def check_system() -> list[Finding]:
     """Versions of AGUNETR, Python and the system."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
@@ -73,15 +86,11 @@ def check_system() -> list[Finding]:
 
 def check_packages() -> list[Finding]:
     """Whether the libraries that segmentation needs are installed."""
-    found, missing = [], []
-    for name in PACKAGES:
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(name)
+    found = {name: version for name, version in versions().items() if name in PACKAGES}
+    missing = [name for name, version in found.items() if version is None]
     if not missing:
-        return [Finding("libraries", GOOD, ", ".join(found))]
-    advice = f"Install them: {Path(sys.executable).name} -m pip install {' '.join(missing)}"
+        return [Finding("libraries", GOOD, ", ".join(f"{name} {version}" for name, version in found.items()))]
+    advice = f"Install them: {Path(sys.executable).name} -m pip install {' '.join(missing)}; {IN_SLICER}."
     return [Finding("libraries", BROKEN, f"missing: {', '.join(missing)}", advice)]
 
 
@@ -89,7 +98,8 @@ def check_torch() -> list[Finding]:
     """PyTorch in a child process: does it start, which device and precision would be taken, do the GPUs compute."""
     report, problem = report_of(TORCH_PROBE)
     if report is None:
-        return [Finding("PyTorch", BROKEN, problem, "Install PyTorch again, for this system and this Python.")]
+        found, advice = torch_fault(problem)
+        return [Finding("PyTorch", BROKEN, found, f"{advice}; {IN_SLICER}.")]
     cores = _usable_cores()
     findings = [Finding("PyTorch", GOOD, f"{report['torch']} starts, {report['threads']} threads on {cores} cores")]
     if report["threads"] < cores:

@@ -46,6 +46,12 @@ class Session:
         """What :func:`library_summary` gives."""
         return library_summary(self.library)
 
+    def devices(self) -> dict[str, Any]:
+        """``devices``: what :func:`agunetr.inference.device_list.found_devices` gives."""
+        from agunetr.inference.device_list import found_devices
+
+        return {"devices": [device.to_dict() for device in found_devices()]}
+
     def check(self, models: Sequence[str], options: Mapping[str, Any]) -> None:
         """Finds the models and reads the options, so that mistakes show before the first case.
 
@@ -70,6 +76,7 @@ class Session:
         from agunetr.inference.input_state import describe_input
         from agunetr.inference.job import run_job
         from agunetr.inference.reading import read_volume
+        from agunetr.inference.reference import read_reference
 
         options = read_options(request.options)
         bundles = self._bundles(request.models)
@@ -77,6 +84,9 @@ class Session:
             progress("read", 0, 1)
         described = describe_input(request.volume, request.series)
         volume, notices = read_volume(Path(request.volume).expanduser(), request.series)
+        reference = None
+        if request.reference is not None:
+            reference = read_reference(request.reference, volume, request.reference_label)
         if progress is not None:
             progress("read", 1, 1)
         return run_job(
@@ -90,6 +100,7 @@ class Session:
             cancelled,
             described,
             request.overwrite,
+            reference,
         )
 
     def segment_many(
@@ -172,8 +183,14 @@ def read_options(options: Mapping[str, Any]) -> SegmentOptions:
 
 
 def library_summary(library: ModelLibrary) -> dict[str, Any]:
-    """``models``: one description a usable model; ``broken``: folder and reason of those that cannot be used."""
+    """``models``: one description a usable model; ``broken``: folder and reason of those that cannot be used.
+
+    ``removable`` tells which of the latter are the user's own, so that he may remove them.
+    """
     return {
         "models": [model.to_dict() for model in library.list()],
-        "broken": [{"folder": str(folder), "reason": reason} for folder, reason in library.broken()],
+        "broken": [
+            {"folder": str(folder), "reason": reason, "removable": folder.parent == library.user_folder}
+            for folder, reason in library.broken()
+        ],
     }

@@ -7,20 +7,24 @@ the day the worker crashes.
 Requests (standard input)::
 
     {"command": "segment", "job": ID, "volume": PATH, "models": [NAME, ...], "output": FOLDER,
-     "options": {...}, "series": UID, "overwrite": false}
+     "options": {...}, "series": UID, "overwrite": false, "reference": PATH, "reference_label": N}
     {"command": "cancel", "job": ID}
     {"command": "models"}
+    {"command": "devices"}
     {"command": "shutdown"}
 
 ``job`` is a text or a whole number of the caller's choice. ``options`` are the fields of
-:class:`agunetr.inference.segmenter.SegmentOptions`; ``options``, ``series`` and ``overwrite`` may be left out.
+:class:`agunetr.inference.segmenter.SegmentOptions`. ``reference`` is a mask of the same scan that the models are scored
+against. All but ``job``, ``volume``, ``models`` and ``output`` may be left out.
 
 Events (standard output)::
 
     {"event": "ready", "version": "0.1.0", "protocol": 1, "pid": 4711}
     {"event": "progress", "job": ID, "stage": "...", "done": 3, "total": 64, "seconds_left": 12.5}
     {"event": "log", "level": "info", "message": "..."}
-    {"event": "models", "models": [{...}], "broken": [{"folder": PATH, "reason": "..."}]}
+    {"event": "models", "models": [{...}], "broken": [{"folder": PATH, "reason": "...", "removable": true}]}
+    {"event": "devices", "devices": [{"name": "cuda:0", "title": "...", "free_bytes": N, "total_bytes": N,
+                                             "fault": ""}]}
     {"event": "result", "job": ID, "result": {...}}
     {"event": "error", "job": ID, "kind": "...", "message": "...", "remedy": "..."}
 

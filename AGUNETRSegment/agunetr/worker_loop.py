@@ -16,6 +16,7 @@ from agunetr.events import EventStream, ProgressEvents
 from agunetr.worker_requests import (
     MAX_LINE_BYTES,
     CancelRequest,
+    DevicesRequest,
     ModelsRequest,
     RequestError,
     SegmentRequest,
@@ -41,6 +42,9 @@ class Engine(Protocol):
 
     def models(self) -> dict[str, Any]:
         """``models`` and ``broken`` of the ``models`` event."""
+
+    def devices(self) -> dict[str, Any]:
+        """``devices`` of the ``devices`` event."""
 
     def discard_unfinished(self) -> None:
         """Removes the unfinished files of a job that will be stopped hard."""
@@ -107,13 +111,14 @@ class Worker:
             rest = self._requests.readline(MAX_LINE_BYTES)
         return line
 
-    def _handle(self, request: SegmentRequest | CancelRequest | ModelsRequest) -> None:
+    def _handle(self, request: SegmentRequest | CancelRequest | ModelsRequest | DevicesRequest) -> None:
         if isinstance(request, SegmentRequest):
             self._start(request)
         elif isinstance(request, CancelRequest):
             self._cancel_job(request)
-        else:  # in a thread: checking models must not keep a cancel waiting
-            threading.Thread(target=self._send_models, name="models", daemon=True).start()
+        else:  # in a thread: checking models or trying a GPU must not keep a cancel waiting
+            asked = "models" if isinstance(request, ModelsRequest) else "devices"
+            threading.Thread(target=self._answer, args=(asked,), name=asked, daemon=True).start()
 
     def _start(self, request: SegmentRequest) -> None:
         with self._lock:
@@ -204,9 +209,10 @@ class Worker:
         self.stop()
         self._leave(0)
 
-    def _send_models(self) -> None:
+    def _answer(self, asked: str) -> None:
+        """Send the event of a question: the engine's method and the event have its name."""
         try:
-            self._events.emit("models", **self._engine.models())
+            self._events.emit(asked, **getattr(self._engine, asked)())
         except Exception as error:
             traceback.print_exc()
             self._send_error(None, error)
@@ -217,8 +223,8 @@ class Worker:
         elif isinstance(error, ImportError):
             kind, message = "dependencies", f"The Python package {error.name or error} is missing or damaged."
             remedy = (
-                "In Slicer, install PyTorch with the PyTorch extension and then the other packages of the README; "
-                "`agunetr doctor` lists what is there."
+                "In Slicer, open Setup in the module AGUNETR Segment; elsewhere `agunetr doctor` lists what is there and "
+                "how to get the rest."
             )
         elif isinstance(error, MemoryError):
             kind, message = "memory", "The machine ran out of memory."

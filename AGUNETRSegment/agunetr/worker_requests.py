@@ -12,7 +12,7 @@ from typing import Any
 from agunetr.errors import AgunetrError
 
 MAX_LINE_BYTES = 1 << 20
-COMMANDS = ("segment", "cancel", "models", "shutdown")
+COMMANDS = ("segment", "cancel", "models", "devices", "shutdown")
 
 
 class RequestError(AgunetrError):
@@ -41,6 +41,8 @@ class SegmentRequest:
         options: fields of :class:`agunetr.inference.segmenter.SegmentOptions`.
         series: DICOM series instance UID, None for the largest CT series.
         overwrite: whether results that are already in ``output`` may be replaced.
+        reference: path of a mask of the same scan to score the models against, None for no scores.
+        reference_label: the organ's number where the reference is a label map.
     """
 
     job: str | int
@@ -50,6 +52,8 @@ class SegmentRequest:
     options: dict[str, Any] = field(default_factory=dict)
     series: str | None = None
     overwrite: bool = False
+    reference: str | None = None
+    reference_label: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,16 @@ class ModelsRequest:
 
 
 @dataclass(frozen=True)
+class DevicesRequest:
+    """List where networks can run."""
+
+
+@dataclass(frozen=True)
 class ShutdownRequest:
     """Stop and leave."""
 
 
-Request = SegmentRequest | CancelRequest | ModelsRequest | ShutdownRequest
+Request = SegmentRequest | CancelRequest | ModelsRequest | DevicesRequest | ShutdownRequest
 
 
 def parse_request(line: bytes) -> Request:
@@ -94,9 +103,12 @@ def parse_request(line: bytes) -> Request:
     if command not in COMMANDS:
         raise RequestError(f"Unknown command {_shown(command)}.", f"Use one of {', '.join(COMMANDS)}.", job)
     allowed = {
-        "segment": {"job", "volume", "models", "output", "options", "series", "overwrite"},
+        "segment": {
+            *("job", "volume", "models", "output", "options", "series", "overwrite", "reference", "reference_label")
+        },
         "cancel": {"job"},
         "models": set(),
+        "devices": set(),
         "shutdown": set(),
     }[command]
     unknown = sorted(set(message) - allowed - {"command"})
@@ -106,7 +118,7 @@ def parse_request(line: bytes) -> Request:
         return _segment_request(message, job)
     if command == "cancel":
         return CancelRequest(job)
-    return ModelsRequest() if command == "models" else ShutdownRequest()
+    return {"models": ModelsRequest, "devices": DevicesRequest, "shutdown": ShutdownRequest}[command]()
 
 
 def _segment_request(message: dict[str, Any], job: str | int | None) -> SegmentRequest:
@@ -129,7 +141,14 @@ def _segment_request(message: dict[str, Any], job: str | int | None) -> SegmentR
     overwrite = message.get("overwrite", False)
     if not isinstance(overwrite, bool):
         raise RequestError('"overwrite" must be true or false.', "", job)
-    return SegmentRequest(job, texts["volume"], tuple(models), texts["output"], options, series, overwrite)
+    reference, label = message.get("reference"), message.get("reference_label")
+    if reference is not None and (not isinstance(reference, str) or not reference):
+        raise RequestError('"reference" must be the path of a mask file.', "", job)
+    if label is not None and (type(label) is not int or label < 1 or reference is None):
+        raise RequestError('"reference_label" must be a whole number above 0, beside a "reference".', "", job)
+    return SegmentRequest(
+        job, texts["volume"], tuple(models), texts["output"], options, series, overwrite, reference, label
+    )
 
 
 def _shown(value: Any) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+import SimpleITK as sitk
 from worker_process import child_environment
 
 from agunetr.cli import main
@@ -90,10 +91,74 @@ def test_events_for_programs(cts, tmp_path, capfd):
     assert segment(cts, "-o", output, "--json", "--quiet") == 7
     events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     spoken = [(event["event"], event.get("case")) for event in events if event["event"] != "progress"]
-    assert spoken[:4] == [("result", "a"), ("error", "b"), ("result", "c"), ("cases", None)]
-    assert spoken[4:] == [("skipped", "a"), ("error", "b"), ("skipped", "c"), ("cases", None)]
+    started = [("started", "a"), ("started", "b"), ("started", "c")]
+    for part, ends in ((spoken[:8], "result"), (spoken[8:], "skipped")):
+        assert part[0] == ("listed", None) and part[-1] == ("cases", None)
+        assert [spoke for spoke in part if spoke[0] == "started"] == started
+        assert [spoke for spoke in part[1:-1] if spoke[0] != "started"] == [(ends, "a"), ("error", "b"), (ends, "c")]
+    assert events[0]["cases"][1] == {"case": "b", "input": str(cts / "b.nii.gz"), "output": str(output / "b")}
+    assert [event["number"] for event in events if event["event"] == "started"] == [1, 2, 3, 1, 2, 3]
     assert events[-1]["cases"] == json.loads((output / "cases.json").read_text("utf-8"))["cases"]
     assert {event["case"] for event in events if event["event"] == "progress"} == {"a", "b", "c"}
+
+
+def test_masks_among_the_cts_are_left_out_and_said_so(cts, tmp_path, capfd):
+    (cts / "b.nii.gz").unlink()
+    mask = sitk.ReadImage(str(cts / "a.nii.gz")) > 100
+    sitk.WriteImage(mask, str(cts / "a_spleen.nii.gz"))
+    output = tmp_path / "out"
+    assert segment(cts, "-o", output, "--json") == 0
+    assert states(output) == {"a": "done", "a_spleen": "left out", "c": "done"}
+    events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    left_out = [event for event in events if event["event"] == "left-out"]
+    assert [event["case"] for event in left_out] == ["a_spleen"] and "a mask" in left_out[0]["message"]
+    assert segment(cts, "-o", output) == 0
+    assert "a_spleen: Left out: this is a mask" in capfd.readouterr().out
+    assert not (output / "a_spleen").exists()
+
+
+def test_a_folder_of_masks_alone_is_refused(cts, tmp_path, capfd):
+    for name in ("a", "b", "c"):
+        sitk.WriteImage(sitk.ReadImage(str(cts / "a.nii.gz")) > 100, str(cts / f"{name}_mask.nii.gz"))
+        if name != "a":
+            (cts / f"{name}.nii.gz").unlink()
+    (cts / "a.nii.gz").unlink()
+    assert segment(cts, "-o", tmp_path / "out") == 3
+    assert "None of the images is a CT." in capfd.readouterr().err
+
+
+def start(cts, output, models):
+    """The command line as another program starts it."""
+    command = [sys.executable, "-m", "agunetr", "segment", str(cts), "-o", str(output), "-m", "tiny-base"]
+    return subprocess.Popen(
+        [*command, "--device", "cpu", "--json", "--stop-on-input"],
+        env=child_environment(AGUNETR_MODELS=str(models)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+@pytest.mark.parametrize("last_words", ["", "stop\n"])
+def test_standard_input_stops_as_an_interrupt_does(last_words, cts, tmp_path, tiny_models):
+    output = tmp_path / "out"
+    with start(cts, output, tiny_models) as process:
+        assert json.loads(process.stdout.readline())["event"] == "listed"
+        process.stdin.write(last_words)
+        process.stdin.close()  # the end of the program that holds the pipe does this, too
+        events = [json.loads(line) for line in process.stdout]
+        assert process.wait(timeout=500) == 130
+    assert events[-1]["event"] == "error" and events[-1]["kind"] == "cancelled"
+    assert not list(tmp_path.rglob(".agunetr-unfinished-*")) and not (output / "c").exists()
+
+
+def test_a_second_line_on_standard_input_stops_at_once(cts, tmp_path, tiny_models):
+    with start(cts, tmp_path / "out", tiny_models) as process:
+        assert json.loads(process.stdout.readline())["event"] == "listed"
+        process.stdin.write("stop\nnow\n")
+        process.stdin.flush()
+        assert process.wait(timeout=500) == 130
+    assert not list(tmp_path.rglob(".agunetr-unfinished-*"))
 
 
 @pytest.mark.parametrize(

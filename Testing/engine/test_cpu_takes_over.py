@@ -13,12 +13,13 @@ from small_device import CPU, GPU, SmallDevice
 
 from agunetr.commands import segment
 from agunetr.errors import MemoryExhausted
-from agunetr.inference import engines
+from agunetr.inference import engines, precision
 from agunetr.inference import segmenter as segmenter_module
 from agunetr.inference.backends import TorchBackend
 from agunetr.inference.device_memory import MOST_WINDOWS
 from agunetr.inference.memory_ladder import NOTICE
 from agunetr.inference.segmenter import Segmenter, SegmentOptions
+from agunetr.inference.warm_networks import WarmNetworks
 
 WINDOW_BYTES = 1_000_000
 PLENTY = 1 << 40
@@ -114,3 +115,35 @@ def test_the_command_line_asks_for_the_cpu_only_when_told():
     asked = segment.segment_options(parser.parse_args(["ct.nii", "-o", "out", "--allow-cpu", "--window-batch", "3"]))
     assert SegmentOptions(**plain) == SegmentOptions()
     assert SegmentOptions(**asked) == SegmentOptions(allow_cpu=True, window_batch=3)
+
+
+def test_a_gpu_that_was_full_once_is_tried_again(monkeypatch):
+    found = [(CPU, "The GPU was full, so the CPU was taken."), (GPU, "A GPU was found.")]
+    monkeypatch.setattr(engines, "choose_device", lambda _: found.pop(0))
+    networks = WarmNetworks()
+    assert networks.engine(OPTIONS).device == CPU
+    assert networks.engine(OPTIONS).device == GPU
+    assert networks.engine(OPTIONS).device == GPU and not found
+
+
+def test_other_models_leave_a_gpu_that_is_full(gpu_for_segmenter):
+    small = gpu_for_segmenter(WINDOW_BYTES + 100_000)
+    scan, segmenter = bright_scan(), Segmenter(OPTIONS)
+    segmenter.segment(scan, IntensityBundle())
+    small.budget = 1
+
+    class Other(IntensityBundle):
+        checksum = "other"
+
+    with pytest.raises(MemoryExhausted):
+        segmenter.segment(scan, Other())
+    assert [key[0] for key in segmenter._warm] == ["other"]
+
+
+def test_fast_on_a_gpu_becomes_what_the_cpu_does_well(gpu_for_segmenter, monkeypatch):
+    gpu_for_segmenter(WINDOW_BYTES - 1)
+    monkeypatch.setattr(precision, "computes_in_bfloat16", lambda device: device.type != "cpu")
+    monkeypatch.setattr(precision, "device_title", str)
+    asked = dataclasses.replace(OPTIONS, precision="fast", allow_cpu=True)
+    answer = Segmenter(asked).segment(bright_scan(), IntensityBundle())
+    assert (answer.device, answer.precision) == ("cpu", "exact") and "no bfloat16" in answer.precision_reason

@@ -149,3 +149,49 @@ def test_a_check_that_fails_does_not_stop_the_others(monkeypatch):
     found = by_name(doctor.examine())
     assert "surprise" in found["memory"].found
     assert "AGUNETR" in found and "libraries" in found
+
+
+def pretend_installed(monkeypatch, tmp_path, *, record: bool, files: bool, complete: bool = True):
+    """A PyTorch of which the record, the files or a part of them is there."""
+    from agunetr import doctor_torch
+
+    folder = tmp_path / "torch"
+    if files:
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+    listed = [importlib.metadata.PackagePath("torch/__init__.py"), importlib.metadata.PackagePath("torch/lib/c10.dll")]
+    for path in listed:
+        path.dist = importlib.metadata.PathDistribution(tmp_path / "torch-2.13.dist-info")
+    if complete and files:
+        (folder / "lib").mkdir()
+        (folder / "lib" / "c10.dll").touch()
+    monkeypatch.setattr(doctor_torch, "torch_version", lambda: "2.13.0" if record else None)
+    monkeypatch.setattr(importlib.metadata, "files", lambda name: listed)
+    monkeypatch.setattr(doctor_torch.sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(doctor_torch.sysconfig, "get_paths", lambda: {"purelib": str(tmp_path)})
+    monkeypatch.setattr(doctor_torch, "_user_site", lambda: [])
+    return doctor_torch
+
+
+@pytest.mark.parametrize(
+    ("record", "files", "complete", "problem", "found"),
+    [
+        (False, False, True, "No module named 'torch'", "is not installed"),
+        (True, False, True, "No module named 'torch'", "2.13.0 is half installed: it is recorded"),
+        (False, True, True, "no version", "no record of it"),
+        (True, True, False, "cannot import name x", "2.13.0 is half installed: 1 of its files"),
+        (True, True, True, "OSError: [WinError 126] c10.dll", "WinError 126"),
+        (True, True, True, "undefined symbol: _ZN3c10", "undefined symbol"),
+        (True, True, True, "_ARRAY_API not found", "another NumPy"),
+        (True, True, True, "does not start (exit code -11): no message", "exit code -11"),
+    ],
+)
+def test_why_pytorch_does_not_start(monkeypatch, tmp_path, record, files, complete, problem, found):
+    doctor_torch = pretend_installed(monkeypatch, tmp_path, record=record, files=files, complete=complete)
+    told, advice = doctor_torch.torch_fault(problem)
+    assert found in told and advice and not advice.endswith(".")
+
+
+def test_versions_are_told_for_programs():
+    found = doctor.versions()
+    assert set(doctor.PACKAGES) < set(found) and found["numpy"]

@@ -64,8 +64,14 @@ def test_one_series_and_one_study_are_one_scan(tmp_path, results):
     for number in (1, 2):
         write_series(tmp_path / "study" / f"s{number}", VOXELS, series=f"{STUDY_UID}.{number}")
     assert listed(tmp_path / "study", results) is None
-    write_series(tmp_path / "alone" / "only", VOXELS)
-    assert listed(tmp_path / "alone", results) is None
+
+
+def test_the_first_patient_of_many_is_a_case_of_its_own(tmp_path, results):
+    """With the next patient beside it, its results are still where they were."""
+    write_series(tmp_path / "cts" / "p1" / "s1", VOXELS)
+    assert listed(tmp_path / "cts", results) == ["p1"]
+    write_series(tmp_path / "cts" / "p2" / "s1", VOXELS, study=f"{STUDY_UID}.2")
+    assert listed(tmp_path / "cts", results) == ["p1", "p2"]
 
 
 def test_a_folder_of_nothing_is_left_to_the_reader_to_refuse(tmp_path, results):
@@ -87,7 +93,11 @@ def test_what_is_left_out_is_told(tmp_path, results):
     folder = tmp_path / "cts"
     touch(folder, "a.nii.gz", "deep/b.nii.gz", "notes/readme.txt")
     notices = list_cts([folder], results).notices
-    assert [notice.kind for notice in notices] == ["left-out"] and "2 subfolders hold no DICOM" in notices[0].message
+    assert [notice.kind for notice in notices] == ["left-out"]
+    assert "2 subfolders without DICOM slices were left out" in notices[0].message
+    touch(folder, "a.seg.nrrd")
+    message = list_cts([folder], results).notices[1].message
+    assert message == f"1 segmentation (.seg.nrrd) was left out, for example {folder / 'a.seg.nrrd'}."
 
 
 def test_files_and_folders_may_be_mixed(tmp_path, results):

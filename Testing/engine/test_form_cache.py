@@ -115,3 +115,17 @@ def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, platform, v
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(Path, "home", lambda: Path("/people/me"))
     assert cache_folder() == expected
+
+
+def test_a_user_without_a_home_has_no_cache_and_works(monkeypatch, caplog):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    for variable in ("AGUNETR_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    with caplog.at_level(logging.WARNING, "agunetr"):
+        cache = FormCache()
+    assert "AGUNETR_CACHE" in caplog.text
+    cache.keep("a", DATA)
+    assert cache.read("a") is None

@@ -6,14 +6,17 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from bright_scan import bright_scan
+from scipy import ndimage
 from tiny_models import save_tiny, tiny_network
 
-from agunetr.inference import resampling
+from agunetr.inference import axis_resampling
 from agunetr.inference.cleanup import clean_mask
-from agunetr.inference.grids import mask_on_input, tensor_volume
+from agunetr.inference.grids import tensor_volume
 from agunetr.inference.resampling import prepare, restore
+from agunetr.inference.restoring import mask_on_input
 from agunetr.inference.volume import Volume
 
 RANGE = (-175.0, 250.0)
@@ -33,22 +36,27 @@ def _peak(work) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(("axes", "flips"), [((0, 1, 2), (-1, -1, 1)), ((2, 0, 1), (1, -1, -1))])
+@pytest.mark.parametrize(
+    ("axes", "flips"), [((0, 1, 2), (-1, -1, 1)), ((2, 0, 1), (1, -1, -1)), ((0, 2, 1), (1, 1, 1))]
+)
 @pytest.mark.parametrize("body_crop", [True, False])
-def test_a_scan_prepared_in_slabs_is_the_same(monkeypatch, axes, flips, body_crop):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_prepared_scan_is_linear_between_voxels(monkeypatch, axes, flips, body_crop, threads):
     scan = bright_scan(axes, flips)
-    whole = prepare(scan, (2.0, 1.7, 2.2), RANGE, body_crop)
-    right, anterior, _ = whole.size
-    for slices in (1, 7):
-        monkeypatch.setattr(resampling, "SLAB_VOXELS", slices * right * anterior)
-        slabs = prepare(scan, (2.0, 1.7, 2.2), RANGE, body_crop)
-        np.testing.assert_array_equal(slabs.ijk_to_ras, whole.ijk_to_ras)
-        np.testing.assert_allclose(slabs.array, whole.array, rtol=0, atol=1e-6)
+    monkeypatch.setattr(axis_resampling, "PLANES_A_THREAD", 2)
+    monkeypatch.setattr(sitk.ProcessObject, "GetGlobalDefaultNumberOfThreads", lambda: threads)
+    prepared = prepare(scan, (2.0, 1.7, 2.2), RANGE, body_crop)
+    indices = np.stack(np.meshgrid(*map(np.arange, prepared.size), indexing="ij"), axis=-1)
+    to_scan = np.linalg.inv(scan.ijk_to_ras)
+    i, j, k = np.moveaxis(prepared.ras_of(indices) @ to_scan[:3, :3].T + to_scan[:3, 3], -1, 0)
+    values = ndimage.map_coordinates(scan.array.astype(np.float64), (k, j, i), order=1, mode="nearest")
+    low, high = RANGE
+    expected = (np.clip(values, low, high) - low) / (high - low)
+    np.testing.assert_allclose(prepared.array, expected.transpose(2, 1, 0), rtol=0, atol=1e-5)
 
 
-def test_preparing_takes_little_more_than_the_result(monkeypatch):
+def test_preparing_takes_little_more_than_the_result():
     scan = _noise((200, 96, 96))
-    monkeypatch.setattr(resampling, "SLAB_VOXELS", 8 * 67 * 67)
     result = prepare(scan, (1.0, 1.0, 1.0), RANGE, body_crop=False)
     peak = _peak(lambda: prepare(scan, (1.0, 1.0, 1.0), RANGE, body_crop=False))
     assert peak < 1.3 * result.array.nbytes

@@ -235,3 +235,13 @@ def test_copies_that_find_no_memory_at_the_end_can_be_made_again(monkeypatch):
         blend.finish(["enc1"])
     logits, maps = blend.finish(["enc1"])
     assert (logits == 3.0).all() and (maps["enc1"] == 0.5).all()
+
+
+def test_what_is_not_needed_now_goes_first():
+    told, room = [], [True]
+    ladder = MemoryLadder(GPU, 4, GPU, told.append, lambda: bool(room) and room.pop())
+    error = MemoryExhausted("The GPU ran out of memory.", "")
+    ladder.step_down(error, tried=4)
+    assert ladder.batch == 4 and "other models" in told[0].message
+    ladder.step_down(error, tried=4)
+    assert ladder.batch == 2 and ladder.stitch_on == GPU

@@ -321,3 +321,25 @@ def test_nothing_heavy_is_imported_with_the_engines(tmp_path):
         "assert 'openvino' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env=os.environ, cwd=Path(tmp_path))
+
+
+@installed
+def test_a_network_that_cannot_be_exported_runs_all_the_same(gated, tmp_path, monkeypatch, caplog):
+    class NotExported:
+        def __init__(self, compiled):
+            self._compiled = compiled
+
+        def __getattr__(self, name):
+            return getattr(self._compiled, name)
+
+        def export_model(self):
+            raise RuntimeError("Exception from src/core:1:\nNot supported here.")
+
+    backend = openvino_backend.OpenVinoBackend(gated, cache=FormCache(tmp_path))
+    keep = backend._keep
+    monkeypatch.setattr(backend, "_keep", lambda compiled, gates: keep(NotExported(compiled), gates))
+    with caplog.at_level("WARNING", "agunetr"):
+        backend.prepare()
+    assert "Not supported here" in caplog.text and not list(tmp_path.iterdir())
+    logits, _ = backend.predict(torch.rand(1, 1, *gated.window))
+    assert torch.isfinite(logits).all()

@@ -9,7 +9,8 @@ import pytest
 from ball_volumes import rotation
 from localised_models import FAINT_HU, ORGAN_HU, SPLEEN_MM, ContextBundle, localiser, torso, with_spleen
 
-from agunetr.errors import Cancelled, InputError
+from agunetr.errors import Cancelled, InputError, ModelError
+from agunetr.inference import organ_search
 from agunetr.inference.job import run_job
 from agunetr.inference.organ_search import OrganSearch
 from agunetr.inference.segmenter import Segmenter, SegmentOptions
@@ -224,3 +225,16 @@ def test_the_result_file_says_which_way_it_took(tmp_path):
     model = result["models"][0]
     assert model["search"] == "localised" and "found" in model["search_reason"]
     assert 0 < model["windows"] < model["windows_of_dense"]
+
+
+@pytest.mark.parametrize("failure", [ModelError("The weights are damaged.", ""), RuntimeError("it broke\nhere")])
+def test_a_localiser_that_fails_leaves_the_whole_scan_to_the_model(monkeypatch, failure):
+    def fail(*_):
+        raise failure
+
+    monkeypatch.setattr(organ_search, "localise", fail)
+    scan = with_spleen()
+    answer, dense = _segment(scan), _segment(scan, DENSE)
+    assert answer.search == "dense" and "the localiser failed" in answer.search_reason
+    assert str(failure).splitlines()[0].rstrip(".") in answer.search_reason
+    np.testing.assert_array_equal(answer.mask, dense.mask)

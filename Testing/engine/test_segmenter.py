@@ -13,6 +13,7 @@ from tiny_models import save_tiny
 
 from agunetr.errors import Cancelled, DeviceError, MemoryExhausted
 from agunetr.inference import segmenter as segmenter_module
+from agunetr.inference import warm_networks
 from agunetr.inference.segmenter import Segmenter, SegmentOptions
 from agunetr.measures import dice_score
 
@@ -127,7 +128,7 @@ def test_networks_stay_warm_and_the_prepared_scan_is_shared(monkeypatch):
     assert len(preparations) == 3 and loads == ["bright", "other"]
     for level in (0.1, 0.2, 0.3, 0.4):
         segmenter.segment(scan, IntensityBundle(level=level))
-    assert len(segmenter._warm) == segmenter_module.WARM_NETWORKS
+    assert len(segmenter._warm) == warm_networks.WARM_NETWORKS
 
 
 def test_cancel_ends_it_before_any_stage_and_between_windows():

@@ -13,8 +13,8 @@ import torch
 
 from agunetr.errors import InputError, OutputError
 from agunetr.many_scans import summary
-from agunetr.many_scans.cases import CANCELLED, DONE, FAILED, NOT_STARTED, SKIPPED, Case, Outcome
-from agunetr.many_scans.share import Share, wait_for_the_others
+from agunetr.many_scans.cases import CANCELLED, DONE, FAILED, LEFT_OUT, NOT_STARTED, SKIPPED, Case, Outcome
+from agunetr.many_scans.share import Share, give_threads_back, wait_for_the_others
 from agunetr.many_scans.summary import CaseSummary
 from agunetr.worker_requests import RequestError
 
@@ -135,6 +135,42 @@ def test_nobody_waits_without_torchrun():
     wait_for_the_others(Share(), {"TORCHELASTIC_RUN_ID": "none"})
 
 
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "OMP_NUM_THREADS": "1", "LOCAL_WORLD_SIZE": "2"}
+
+
+@pytest.fixture
+def torch_threads(monkeypatch):
+    """What torch was told to use."""
+    told = []
+    monkeypatch.setattr(torch, "set_num_threads", told.append)
+    return told
+
+
+def test_the_one_thread_that_torchrun_leaves_becomes_a_share_of_the_cores(torch_threads):
+    environment = dict(TORCHRUN)
+    sentence = give_threads_back(environment, cores=9)
+    assert environment["OMP_NUM_THREADS"] == "4" and torch_threads == [4]
+    assert "OMP_NUM_THREADS" in sentence and "each of the 2 here uses 4" in sentence
+    assert give_threads_back(environment, cores=9) == "", "once is enough"
+
+
+@pytest.mark.parametrize(
+    ("changes", "cores"),
+    [
+        ({"OMP_NUM_THREADS": "3"}, 16),
+        ({"OMP_NUM_THREADS": ""}, 16),
+        ({"LOCAL_WORLD_SIZE": ""}, 16),
+        ({}, 3),
+    ],
+)
+def test_threads_that_somebody_chose_or_that_are_no_more_stay(changes, cores, torch_threads):
+    environment = TORCHRUN | changes
+    assert give_threads_back(environment, cores) == "" and not torch_threads
+    assert environment == TORCHRUN | changes
+    alone = {"OMP_NUM_THREADS": "1", "LOCAL_WORLD_SIZE": "2"}
+    assert give_threads_back(alone, 16) == "" and alone["OMP_NUM_THREADS"] == "1"
+
+
 def test_the_table_of_one_process(cases, tmp_path):
     table = CaseSummary(tmp_path, cases[:4])
     table.record(Outcome(cases[0], DONE, result("m", 182.25)))
@@ -224,6 +260,33 @@ def test_a_process_without_cases_joins_too(cases, tmp_path):
     table.finish()
     CaseSummary(tmp_path, cases[:1], Share(1, 2)).finish()
     assert [row["state"] for row in read(tmp_path)] == [DONE]
+
+
+def test_an_image_that_is_no_ct_has_a_row_with_the_reason(cases, tmp_path):
+    table = CaseSummary(tmp_path, cases[:1])
+    table.record(Outcome(cases[0], LEFT_OUT, error=InputError("It is a mask.")))
+    table.finish()
+    row = read(tmp_path)[0]
+    assert (row["state"], row["error"]["message"], row["seconds"]) == ("left out", "It is a mask.", None)
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_rows_of_an_earlier_run_do_not_pass_for_those_of_a_cancelled_process(cases, tmp_path, first_to_end):
+    shares = Share(0, 2), Share(1, 2)
+    for share in shares:
+        table = CaseSummary(tmp_path, cases, share)
+        fill(table, cases, share)
+        table.finish()
+    # Rank 0 begins, and in one of the orders ends, before rank 1 has begun.
+    tables = {0: CaseSummary(tmp_path, cases, shares[0])}
+    fill(tables[0], cases, shares[0])
+    for rank in (first_to_end, 1 - first_to_end):
+        if rank == 1:
+            tables[1] = CaseSummary(tmp_path, cases, shares[1])
+            tables[1].record(Outcome(cases[1], CANCELLED))
+            tables[1].record(Outcome(cases[3], NOT_STARTED))
+        tables[rank].finish()
+    assert [row["state"] for row in read(tmp_path)] == [DONE, CANCELLED, DONE, NOT_STARTED, DONE]
 
 
 @pytest.mark.parametrize("name", ["cases.json", "cases.csv"])

@@ -51,6 +51,15 @@ def test_models(worker):
     assert worker.next("models") == {"event": "models", "models": [{"name": "scripted"}], "broken": []}
 
 
+def test_devices_are_listed_while_a_job_runs(worker):
+    worker.segment("first", "windows")
+    worker.next("progress")
+    worker.send({"command": "devices"})
+    assert worker.next("devices") == {"event": "devices", "devices": [{"name": "scripted"}]}
+    worker.send({"command": "cancel", "job": "first"})
+    assert worker.next("error")["kind"] == "cancelled"
+
+
 def test_second_job_is_refused_and_the_first_goes_on(worker):
     worker.segment("first", "windows")
     worker.next("progress")

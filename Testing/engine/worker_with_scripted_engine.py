@@ -24,6 +24,10 @@ class ScriptedEngine:
         """One made-up model."""
         return {"models": [{"name": "scripted"}], "broken": []}
 
+    def devices(self):
+        """One made-up device."""
+        return {"devices": [{"name": "scripted"}]}
+
     def discard_unfinished(self):
         """Leaves a trace for the test."""
         print("discarded unfinished files")

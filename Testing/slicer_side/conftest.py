@@ -10,6 +10,6 @@ from pathlib import Path
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
 ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT / "AGUNETRSegment", ROOT / "Testing" / "demo", Path(__file__).resolve().parent):
+for folder in (ROOT / "AGUNETRSegment", ROOT / "Testing", ROOT / "Testing" / "demo", Path(__file__).resolve().parent):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))

@@ -55,6 +55,8 @@ def main() -> None:
             return
         if request["command"] == "models":
             emit("models", models=[{"name": "compact-base"}], broken=[])
+        elif request["command"] == "devices":
+            emit("devices", devices=[{"name": "cpu"}])
         elif request["command"] == "segment":
             marker = os.environ.get("FAKE_WORKER_LEAVES_ONCE")
             if marker and not os.path.exists(marker):

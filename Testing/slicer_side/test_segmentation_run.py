@@ -106,6 +106,16 @@ def test_closing_the_scene_cancels(run):
     assert run.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
+def test_removing_the_volume_cancels_and_says_so(run):
+    run.start(["wait"])
+    run.pumpUntil(lambda: run.progress)
+    run.scene.RemoveNode(run.volumeNode)
+    run.pumpUntil(run.ended)
+    assert run.failed[0].kind == "cancelled" and "left the scene" in run.failed[0].message
+    assert run.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+    assert not run.runner.running and not list(run.folder.iterdir())
+
+
 def test_what_cannot_begin_leaves_no_folder(run):
     with pytest.raises(SegmentationError, match="Tick"):
         run.start([])

@@ -93,6 +93,44 @@ def test_a_second_job_is_refused_while_one_runs(client):
     pumpUntil(client, lambda: listener.ended)
 
 
+def test_questions_wait_for_their_turn_and_a_job_for_the_questions(client):
+    order = []
+    client.listModels(JobCallbacks(result=lambda answer: order.append(sorted(answer))))
+    client.listDevices(JobCallbacks(result=lambda answer: order.append(sorted(answer))))
+    client.segment(Path("a"), ["good"], Path("b"), {}, JobCallbacks(result=lambda result: order.append("result")))
+    client.listModels(JobCallbacks(result=lambda answer: order.append("models again")))
+    assert client.busy and client.segmenting
+    pumpUntil(client, lambda: len(order) == 4)
+    assert order == [["broken", "event", "models"], ["devices", "event"], "result", "models again"]
+    assert not client.busy and not client.segmenting
+
+
+def test_a_job_that_waits_for_a_question_can_be_cancelled(client):
+    models, listener = Listener(), Listener()
+    client.listModels(models.callbacks)
+    client.segment(Path("a"), ["good"], Path("b"), {}, listener.callbacks)
+    client.cancel()
+    assert listener.errors[0].kind == "cancelled" and not client.segmenting
+    pumpUntil(client, lambda: models.ended)
+    assert models.results
+
+
+def test_stopping_ends_what_waits_too(client):
+    first, second = Listener(), Listener()
+    client.segment(Path("a"), ["wait-for-cancel"], Path("b"), {}, first.callbacks)
+    client.listModels(second.callbacks)
+    client.stop()
+    assert [error.kind for error in first.errors + second.errors] == ["cancelled", "cancelled"]
+    assert not client.busy
+
+
+def test_a_reference_is_sent_along(client):
+    listener = Listener()
+    client.segment(Path("a"), ["good"], Path("b"), {}, listener.callbacks, Path("/data/reference.nrrd"))
+    pumpUntil(client, lambda: listener.ended)
+    assert listener.results[0]["echo"]["reference"] == "/data/reference.nrrd"
+
+
 def test_an_error_of_the_engine_reaches_the_user(client):
     error = run(client, "refuse").errors[0]
     assert (error.kind, str(error)) == ("input", "The image is constant. Choose a CT.")

@@ -55,6 +55,8 @@ def main() -> None:
             segment(request)
         elif request["command"] == "models":
             emit("models", models=[{"name": "compact-base", "title": "Compact base"}, {"name": "wait"}], broken=[])
+        elif request["command"] == "devices":
+            emit("devices", devices=[{"name": "cpu", "title": "CPU (x86_64)", "free_bytes": 8e9, "fault": ""}])
         elif request["command"] == "shutdown":
             return
 

@@ -13,6 +13,9 @@ from agunetr.errors import AgunetrError
 from agunetr.events import EventStream, ProgressEvents, claimed_stdout
 
 Progress = Callable[[str, int, int], None]
+DEPENDENCIES_REMEDY = (
+    "`agunetr doctor` lists what is there and how to get the rest; in Slicer, open Setup in the module AGUNETR Segment."
+)
 
 
 class Console(Protocol):
@@ -148,6 +151,8 @@ def error_kind(error: BaseException) -> str:
         return error.kind
     if isinstance(error, MemoryError):
         return "memory"
+    if isinstance(error, ImportError):
+        return "dependencies"
     return "cancelled" if isinstance(error, KeyboardInterrupt) else "unexpected"
 
 
@@ -159,5 +164,8 @@ def describe_error(error: BaseException) -> tuple[str, str]:
         return "The machine ran out of memory.", "Close other programs, or use a compact model."
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted; nothing was written for the case at hand.", ""
+    if isinstance(error, ImportError):
+        traceback.print_exception(error)
+        return f"The Python package {error.name or error} is missing or damaged.", DEPENDENCIES_REMEDY
     traceback.print_exception(error)
     return f"A fault in the program: {type(error).__name__}: {error}", "Please report it with the lines above."

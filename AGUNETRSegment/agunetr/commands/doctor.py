@@ -22,11 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Prints the findings."""
-    from agunetr.doctor import BROKEN, GOOD, examine
+    from agunetr.doctor import BROKEN, GOOD, examine, versions
 
     findings = examine()
     able = all(finding.state != BROKEN for finding in findings)
-    console.event("doctor", able=able, findings=[finding.to_dict() for finding in findings])
+    console.event("doctor", able=able, findings=[finding.to_dict() for finding in findings], versions=versions())
     for finding in findings:
         console.say(f"{finding.state:<7} {finding.name}: {finding.found}")
         if finding.state != GOOD and finding.advice:

@@ -10,19 +10,20 @@ from typing import Any
 
 from agunetr.commands.console import Console
 from agunetr.commands.exit_codes import CANCELLED, OK, UsageError, exit_code
-from agunetr.commands.interruption import interruptible
 from agunetr.commands.segment_many import case_name, case_names, segment_many
-from agunetr.commands.segment_text import summary
+from agunetr.commands.segment_text import EVENTS, summary
+from agunetr.commands.stop_on_input import add_stop_argument, stoppable
 from agunetr.errors import Cancelled
 from agunetr.many_scans.cases import Listing
 from agunetr.many_scans.share import Share
 from agunetr.worker_requests import SegmentRequest
 
 SUMMARY = "Segments the spleen in one CT or in many."
-EXAMPLES = """\
+EXAMPLES = f"""\
   agunetr segment ct.nii.gz --output result
   agunetr segment ct.nrrd --model compact-base --model compact-gated --attention --output result
   agunetr segment dicom_folder --series 1.2.840.113619.2.55 --output result
+  agunetr segment ct.nii.gz --reference spleen.nii.gz --output result
   agunetr segment cts/*.nii.gz --output results --json
   agunetr segment folder_of_cts --output results
   torchrun --nproc-per-node 4 -m agunetr segment folder_of_cts --output results
@@ -30,7 +31,8 @@ EXAMPLES = """\
 For one CT the folder holds <model>.nii.gz, with --attention <model>_<gate>.nii.gz, and result.json.
 For several, each CT has a folder of its own in it: results/<case>/<model>.nii.gz and so on, and cases.json and
 cases.csv say what became of each. A folder of CTs holds NIfTI, NRRD or MetaImage files, or subfolders with the DICOM
-slices of one study each; a folder with the slices or the series of one study is one CT.
+slices of one study each; a folder with the slices or with several series of one study is one CT. Masks and maps among
+the CTs are left out, known by their values.
 
 The next CT is read and the last one written while the network runs. After an interruption, the same command skips the
 finished cases; a case whose results are of other models, other options or another CT is refused. With --overwrite all
@@ -38,8 +40,10 @@ are segmented again. A failed case does not stop the others; the exit code is th
 
 torchrun shares the cases among processes, a GPU each where there are any: case i (from 0) goes to rank i modulo the
 number of processes, which reports it alone; cases.json has all. torchrun itself returns 1 where a case failed. On
-several machines DIR must be a folder that all of them see.
-"""
+several machines DIR must be a folder that all of them see. Where it leaves each process one thread (OMP_NUM_THREADS=1,
+its default), the cores of the machine are shared out instead; another number is kept.
+
+{EVENTS}"""
 DEFAULT_MODEL = "compact-gated"
 
 
@@ -54,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"model name or folder, repeatable ({DEFAULT_MODEL}); see `agunetr models list`",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace results that are already there")
+    add_stop_argument(parser)
     parser.add_argument("--series", metavar="UID", help="DICOM series to take (the largest CT series)")
 
     speed = parser.add_argument_group("where and how exactly")
@@ -94,6 +99,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     after.add_argument("--no-body-crop", action="store_true", help="also search the air around the patient")
 
 
+    scores = parser.add_argument_group("scores, for one CT (for several: agunetr evaluate)")
+    scores.add_argument(
+        "--reference", metavar="MASK", help="mask of the same CT to score each model against: NIfTI, NRRD or MetaImage"
+    )
+    scores.add_argument(
+        "--reference-label", type=int, metavar="N", help="number of the organ where the reference is a label map"
+    )
+
+
 def segment_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of ``SegmentOptions`` that the arguments set; defaults stay with the engine."""
     options: dict[str, Any] = {
@@ -125,9 +139,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     listing = _list_cts(paths, output, arguments.series)
     if listing.many and arguments.series:
         raise UsageError("--series fits one DICOM folder only.", "Segment the folders one by one.")
+    if listing.many and arguments.reference:
+        raise UsageError("--reference fits one CT only.", "Segment them all, then score them with `agunetr evaluate`.")
+    if arguments.reference_label is not None and not arguments.reference:
+        raise UsageError("--reference-label needs a --reference.", "Name the reference, or leave the label out.")
     models = tuple(arguments.model or (DEFAULT_MODEL,))
     options = segment_options(arguments)
     for notice in listing.notices:
+        console.event("notice", **notice.to_dict())
         console.say(f"warning: {notice.message}")
     if listing.many:
         names = case_names(listing.cts)
@@ -160,8 +179,11 @@ def _segment_one(
     session = Session()
     session.check(models, options)
     case = case_name(path)
-    request = SegmentRequest(case, str(path), models, str(output), options, arguments.series, arguments.overwrite)
-    with interruptible() as stop:
+    request = SegmentRequest(
+        case, str(path), models, str(output), options, arguments.series, arguments.overwrite,
+        arguments.reference, arguments.reference_label,
+    )  # fmt: skip
+    with stoppable(arguments.stop_on_input, session.discard_unfinished) as stop:
         try:
             with console.progress(case=case) as progress:
                 result = session.segment(request, progress, stop)

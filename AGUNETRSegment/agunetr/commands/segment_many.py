@@ -1,7 +1,6 @@
 """The part of ``agunetr segment`` for many CTs: names of cases, what is said on the way, and the table at the end.
 
-Events of ``--json`` besides those of one CT: ``skipped`` (``case``, ``output``, ``result``) for a case that an earlier
-run finished, and at the end ``cases`` with the rows of :mod:`agunetr.many_scans.summary`.
+Its events of ``--json`` are described in the command's help, see :data:`agunetr.commands.segment.EVENTS`.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from agunetr.commands.console import Console, Progress
-from agunetr.commands.exit_codes import CANCELLED, OK, OUTPUT, SOME_FAILED, UsageError
-from agunetr.commands.interruption import interruptible
+from agunetr.commands.exit_codes import CANCELLED, INPUT, OK, OUTPUT, SOME_FAILED, UsageError
 from agunetr.commands.segment_text import summary
-from agunetr.errors import AgunetrError, Cancelled
+from agunetr.commands.stop_on_input import stoppable
+from agunetr.errors import AgunetrError, Cancelled, InputError
 from agunetr.many_scans.cases import CANCELLED as CASE_CANCELLED
-from agunetr.many_scans.cases import DONE, FAILED, SKIPPED, Case, Outcome
-from agunetr.many_scans.share import Share, wait_for_the_others
+from agunetr.many_scans.cases import DONE, FAILED, LEFT_OUT, SKIPPED, Case, Outcome
+from agunetr.many_scans.share import Share, give_threads_back, wait_for_the_others
 from agunetr.session import Session
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd", ".img", ".hdr", ".gz")
@@ -76,11 +75,14 @@ def segment_many(
     """Segments this process's share of the CTs; one that fails does not stop the others.
 
     Returns:
-        0 where every case is done or was finished before, 7 where one failed, 130 after Ctrl+C.
+        0 where every case is done or was finished before, 7 where one failed, 3 where none is a CT, 130 after Ctrl+C.
 
     Raises:
         AgunetrError: what no CT could be segmented with, or into; nothing was written.
     """
+    threads = give_threads_back(os.environ)
+    if threads:
+        console.say(threads)
     share = Share.from_environment(os.environ)
     numbered = enumerate(zip(cts, names, strict=True), start=1)
     cases = [Case(number, name, path, output / name) for number, (path, name) in numbered]
@@ -94,14 +96,16 @@ def segment_many(
         options = options | {"device": share.device(options["device"])}
     table = CaseSummary(output, cases, share)
     session.make_output_folder(output)
+    console.event("listed", cases=[{"case": case.name, "input": case.path, "output": case.output} for case in own])
 
     @contextlib.contextmanager
     def progress_of(case: Case) -> Iterator[Progress]:
+        console.event("started", case=case.name, number=case.number, total=len(cases))
         console.say(f"[{case.number}/{len(cases)}] {case.name}")
         with console.progress(case=case.name) as progress:
             yield progress
 
-    with interruptible() as stop:
+    with stoppable(arguments.stop_on_input, session.discard_unfinished) as stop:
         outcomes = session.segment_many(own, models, options, progress_of, stop, arguments.overwrite)
         unwritten: AgunetrError | None = None
         cancelled: Outcome | None = None
@@ -126,8 +130,12 @@ def segment_many(
             console.error(error, **({"case": cancelled.case.name} if cancelled is not None else {}))
             return CANCELLED
         _wait(share, stop, console)
-    if any(row["state"] == FAILED for row in table.rows):
+    states = [row["state"] for row in table.rows]
+    if FAILED in states:
         return SOME_FAILED
+    if set(states) == {LEFT_OUT} and share.processes == 1:
+        console.error(InputError("None of the images is a CT.", "Choose the folder that holds the CTs."))
+        return INPUT
     return OUTPUT if unwritten is not None else OK
 
 
@@ -149,6 +157,9 @@ def _report(outcome: Outcome, console: Console) -> None:
     elif outcome.state == SKIPPED:
         console.event("skipped", case=case.name, output=case.output, result=outcome.result)
         console.say(f"{case.name}: skipped, an earlier run has finished it -> {case.output}")
+    elif outcome.state == LEFT_OUT:
+        console.event("left-out", case=case.name, message=outcome.error.message, remedy=outcome.error.remedy)
+        console.say(f"{case.name}: {outcome.error}")
     elif outcome.state == FAILED:
         console.error(outcome.error, case=case.name)
 

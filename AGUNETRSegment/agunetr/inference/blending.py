@@ -1,9 +1,8 @@
 """Running sums of what the windows say, divided by the sum of their weights at the end.
 
 One weighted sum of logit differences and one of each gate map, whatever the number of windows, on the device that is
-given. Only the box that the windows cover has sums. The sum of the weights is the same for all rows of windows (those
-that begin on one plane of the first axis) that lie alike; a whole lattice therefore keeps one row's worth of it rather
-than another volume.
+given. Only the box that the windows cover has sums. The weights have no volume of their own: on a lattice the same
+plane of weights returns again and again, so each is made when it is needed and then serves all planes that have it.
 
 The sums are float32. float16 would take half the memory; on one synthetic field it moved logits by up to 0.04 and no
 voxel of the mask (bfloat16: 0.4, and 11 of 99,607 voxels). float32 fits, so it stays.
@@ -21,6 +20,9 @@ from agunetr.inference.windows import Shape
 
 AIR_LOGIT = -15.0
 """The logit of a place that no network was shown (air where the user lets it be skipped): a probability of 3e-7."""
+
+Layout = list[tuple[int, torch.Tensor]]
+"""First voxels along the second axis, and the weights (..., edge, S) of the windows that begin there."""
 
 
 class Blend:
@@ -114,23 +116,43 @@ class Blend:
             total = total.narrow(axis, start - first, edge)
         return total
 
-    def _weights_of_rows(self) -> dict[int, torch.Tensor]:
-        """(edge, A, S) for each first voxel along the first axis: the sum of the weights of the windows there."""
-        places: dict[int, list[tuple[int, int]]] = {}
-        for first, *place in self._corners:
-            places.setdefault(first - self._origin[0], []).append((place[0], place[1]))
-        _, width, height = self._window
-        alike: dict[tuple[tuple[int, int], ...], torch.Tensor] = {}
-        for row in {tuple(sorted(places_of_row)) for places_of_row in places.values()}:
-            alike[row] = self._zeros((self._window[0], *self._covered[1:]))
-            for column, layer in row:
-                a, s = column - self._origin[1], layer - self._origin[2]
-                alike[row][:, a : a + width, s : s + height] += self._weights
-        return {first: alike[tuple(sorted(row))] for first, row in places.items()}
+    def _rows(self) -> dict[int, Layout]:
+        """The windows by their first voxel along the first axis, in the covered box.
+
+        For each such row of windows: for each first voxel along the second axis, the sum (edge, edge, S) of the weights
+        of the windows that begin there. Windows that lie alike along the last axis, which on a lattice are all, share
+        one sum.
+        """
+        layers: dict[tuple[int, int], list[int]] = {}
+        for first, column, layer in sorted(self._corners):
+            r, a, s = (n - origin for n, origin in zip((first, column, layer), self._origin, strict=True))
+            layers.setdefault((r, a), []).append(s)
+        sums: dict[tuple[int, ...], torch.Tensor] = {}
+        rows: dict[int, Layout] = {}
+        edge, width, height = self._window
+        for (r, a), starts in layers.items():
+            alike = tuple(starts)
+            if alike not in sums:
+                sums[alike] = self._zeros((edge, width, self._covered[2]))
+                for start in starts:
+                    sums[alike][:, :, start : start + height] += self._weights
+            rows.setdefault(r, []).append((a, sums[alike]))
+        return rows
+
+    def _planes_alike(self, rows: Mapping[int, Layout]) -> Iterable[tuple[Layout, list[int]]]:
+        """Which windows reach a plane and with which of their planes, and all planes where that is so."""
+        names = {row: tuple((a, id(weights)) for a, weights in columns) for row, columns in rows.items()}
+        found: dict[object, tuple[Layout, list[int]]] = {}
+        for plane in range(self._covered[0]):
+            reaching = [row for row in rows if 0 <= plane - row < self._window[0]]
+            key = tuple((plane - row, names[row]) for row in reaching)
+            layout = [(a, weights[plane - row]) for row in reaching for a, weights in rows[row]]
+            found.setdefault(key, (layout, []))[1].append(plane)
+        return found.values()
 
     def _divide(self, gates: Sequence[str]) -> None:
         # As in add(): all memory is taken before the first sum changes.
-        rows = self._weights_of_rows()
+        rows = self._rows()
         weight = self._zeros(self._covered[1:])
         nowhere = self._zeros(self._covered[1:], torch.bool)
         air = self._weights * AIR_LOGIT
@@ -143,17 +165,18 @@ class Blend:
         for corner in self._air:
             self._window_of(self._logits, corner).add_(air)
         has_gaps = self._has_gaps()
-        for plane in range(self._covered[0]):
+        for layout, planes in self._planes_alike(rows):
             weight.zero_()
-            for first, row in rows.items():
-                if 0 <= plane - first < self._window[0]:
-                    weight += row[plane - first]
+            for a, weights in layout:
+                weight[a : a + len(weights)] += weights
             if has_gaps:
                 torch.eq(weight, 0, out=nowhere)
-                self._logits[:, plane].masked_fill_(nowhere, AIR_LOGIT)
                 weight.masked_fill_(nowhere, 1.0)
-            for total in (self._logits, *self._maps.values()):
-                total[:, plane] /= weight
+            for plane in planes:
+                if has_gaps:
+                    self._logits[:, plane].masked_fill_(nowhere, AIR_LOGIT)
+                for total in (self._logits, *self._maps.values()):
+                    total[:, plane] /= weight
         self._divided = True
 
     def _has_gaps(self) -> bool:

@@ -32,14 +32,20 @@ def keep_largest(mask: np.ndarray) -> np.ndarray:
     Returns:
         (z, y, x) uint8, 0 and 1; empty stays empty.
     """
+    return largest_piece(mask)[1]
+
+
+def largest_piece(mask: np.ndarray) -> tuple[int, np.ndarray]:
+    """How many voxels :func:`keep_largest` keeps, and what it gives."""
     kept = np.zeros(mask.shape, dtype=np.uint8)
     box = bounding_slices(mask)
     if box is None:
-        return kept
+        return 0, kept
     pieces, count = ndimage.label(mask[box], structure=TOUCHING)
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    kept[box] = pieces == 1 + int(np.argmax(sizes[1:]))
-    return kept
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+    largest = int(np.argmax(sizes))
+    kept[box] = pieces == 1 + largest
+    return int(sizes[largest]), kept
 
 
 def fill_holes(mask: np.ndarray) -> np.ndarray:

@@ -37,11 +37,13 @@ class FormCache:
     """
 
     def __init__(self, folder: Path | str | None = None, kept: int = FILES_KEPT) -> None:
-        self.folder = Path(folder) if folder is not None else cache_folder() / "openvino"
+        self.folder = Path(folder) if folder is not None else _usual_folder()
         self._kept = kept
 
     def read(self, key: str) -> bytes | None:
         """What was kept under ``key``; None where nothing was, or where it is damaged."""
+        if self.folder is None:
+            return None
         path = self._path(key)
         try:
             with path.open("rb") as file:
@@ -60,6 +62,8 @@ class FormCache:
 
     def keep(self, key: str, data: bytes | memoryview) -> None:
         """Keep ``data`` under ``key`` and let the oldest go; a failure is logged."""
+        if self.folder is None:
+            return
         unfinished = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -95,6 +99,14 @@ class FormCache:
             for path in self.folder.glob(f"{UNFINISHED}*"):
                 if time.time() - _modified(path) > UNFINISHED_SECONDS:
                     _remove(path)
+
+
+def _usual_folder() -> Path | None:
+    try:
+        return cache_folder() / "openvino"
+    except OSError as error:
+        log.warning("Compiled networks cannot be kept, so they are compiled in every new process: %s.", error.strerror)
+        return None
 
 
 def _modified(path: Path) -> float:

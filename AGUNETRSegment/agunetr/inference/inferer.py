@@ -118,6 +118,7 @@ class WindowInferer:
         cancelled: CancelQuery | None = None,
         corners: Sequence[Shape] | None = None,
         tell: Callable[[Notice], None] | None = None,
+        make_room: Callable[[], bool] | None = None,
     ) -> BlendedOutput:
         """Segment one image; no gradients are kept.
 
@@ -131,6 +132,7 @@ class WindowInferer:
             corners: first voxels, in the padded image, of the only windows to run; None runs the whole lattice. A
                 voxel that none of them holds is background, with gate maps of 0.
             tell: told at once what is given up for want of memory, step by step.
+            make_room: see :class:`agunetr.inference.memory_ladder.MemoryLadder`.
 
         Raises:
             ValueError: the image or the prediction has another shape, a gate map is missing, or a window does not lie
@@ -154,7 +156,7 @@ class WindowInferer:
             progress("windows", 0, len(corners))
         feed = WindowFeed(image, self.window, margins, device)
         shown = [corner for corner in corners if feed.cut(corner).any()] if self.skip_air else corners
-        ladder = MemoryLadder(device, self.batch or 1, self.stitch_on or device, tell)
+        ladder = MemoryLadder(device, self.batch or 1, self.stitch_on or device, tell, make_room)
         blend = Blend(padded, self.window, self._weights, corners, ladder.stitch_on)
         blend.leave_air(set(corners).difference(shown))
         memory = None if self.batch else self._memory or memory_of(device)

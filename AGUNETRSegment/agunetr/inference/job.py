@@ -14,8 +14,12 @@ last: a run that fails, is cancelled or is killed leaves no file under a final n
                  "mask": FILE, "volume_ml", "voxels", "longest_axis_mm", "mean_hu",
                  "attention": {GATE: FILE}, "warnings": [...], "seconds": {...},
                  "windows": N, "window_batch": N, "windows_of_dense": N, "search": "dense" | "localised" | "region",
-                 "search_reason": "..."}],
+                 "search_reason": "...",
+                 "reference": {the fields of MaskComparison: "dice", "hausdorff95_mm", "surface_dice" ...}}],
+     "reference": {"path": FILE, "label": N, "volume_ml": 180.2},
      "agreement": [{"first": MODEL, "second": MODEL, "dice": 0.97}]}
+
+Both ``reference`` are there where a reference mask was given, ``label`` where one was named.
 """
 
 from __future__ import annotations
@@ -51,6 +55,7 @@ from agunetr.inference.writing import write_json, write_volume
 from agunetr.measures import describe_mask, dice_score
 
 if TYPE_CHECKING:
+    from agunetr.inference.reference import Reference
     from agunetr.models.bundle import ModelBundle
 
 RESULT_FORMAT = 1
@@ -67,6 +72,7 @@ def run_job(
     cancelled: CancelQuery | None = None,
     input_description: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    reference: Reference | None = None,
 ) -> dict[str, Any]:
     """Segment one scan with every model and write the results.
 
@@ -81,16 +87,18 @@ def run_job(
         cancelled: asked between windows and between stages.
         input_description: what ``result.json`` says about the input; the file or folder of its path is never replaced.
         overwrite: replace results of an earlier run, and remove gate maps of it that this one has not.
+        reference: a mask of this scan to score every model against; its file is never replaced.
 
     Returns:
         What ``result.json`` holds.
 
     Raises:
-        OutputError: results are there already, would replace the input, or cannot be written.
+        OutputError: results are there already, would replace the input or the reference, or cannot be written.
         ModelError: no model, two of one name, or no model has a gate that was asked for.
         InputError, DeviceError, MemoryExhausted, Cancelled: see :meth:`Segmenter.segment`.
     """
-    with ScanJob(volume, input_notices, bundles, options, output_folder, input_description, overwrite) as job:
+    arguments = (volume, input_notices, bundles, options, output_folder, input_description, overwrite, reference)
+    with ScanJob(*arguments) as job:
         segmenter = segmenter or Segmenter(options)
         try:
             for bundle in bundles:
@@ -117,16 +125,19 @@ class ScanJob:
         output_folder: Path | str,
         input_description: Mapping[str, Any] | None = None,
         overwrite: bool = False,
+        reference: Reference | None = None,
     ) -> None:
         self._started = time.perf_counter()
         check_models(bundles, options)
         names = file_names(bundles, options)
         self._output = Path(output_folder)
         self._source = input_path(input_description)
-        for name in names:
-            if is_input(self._output / name, self._source):
+        self._reference = reference
+        kept = {"input": self._source, "reference": Path(reference.path).expanduser() if reference else None}
+        for name, (kind, source) in itertools.product(names, kept.items()):
+            if is_input(self._output / name, source):
                 raise OutputError(
-                    f"The result {self._output / name} would replace the input.",
+                    f"The result {self._output / name} would replace the {kind}.",
                     "Choose another folder for the results.",
                 )
         self._volume = volume
@@ -161,14 +172,18 @@ class ScanJob:
     def write(self, bundle: ModelBundle, answer: Segmentation, progress: Progress | None = None) -> None:
         """Measure one model's mask and write its files into the hidden folder."""
         told = self._told(progress, bundle)
-        self._entries.append(_write_model(self._folder.path, self._volume, bundle, answer, told))
+        entry = _write_model(self._folder.path, self._volume, bundle, answer, told)
+        if self._reference is not None:
+            _score(entry, answer.mask, self._reference, told)
+        self._entries.append(entry)
         self._masks.append(answer.mask)
         self._answer = answer
 
     def finish(self, cancelled: CancelQuery | None = None) -> dict[str, Any]:
         """Write ``result.json``, move all files to their final names, and return what ``result.json`` holds."""
         pairs = itertools.combinations(zip(self._bundles, self._masks, strict=True), 2)
-        answer = self._answer
+        answer, reference = self._answer, self._reference
+        reference_notices = reference.notices if reference is not None else ()
         result = {
             "format": RESULT_FORMAT,
             "agunetr_version": __version__,
@@ -182,9 +197,10 @@ class ScanJob:
             "device_reason": answer.device_reason,
             "precision": answer.precision,
             "precision_reason": answer.precision_reason,
-            "warnings": [notice.to_dict() for notice in self._input_notices],
+            "warnings": [notice.to_dict() for notice in (*self._input_notices, *reference_notices)],
             "seconds": _summed(self._entries) | {"total": round(time.perf_counter() - self._started, 3)},
             "models": self._entries,
+            **({} if reference is None else {"reference": reference.to_dict()}),
             "agreement": [
                 {"first": bundle.name, "second": other.name, "dice": dice_score(mask, other_mask)}
                 for (bundle, mask), (other, other_mask) in pairs
@@ -240,6 +256,17 @@ def _write_model(
         "search": answer.search,
         "search_reason": answer.search_reason,
     }
+
+
+def _score(entry: dict[str, Any], mask: np.ndarray, reference: Reference, progress: Progress | None) -> None:
+    """Add a model's scores against the reference to its entry."""
+    started = time.perf_counter()
+    if progress is not None:
+        progress("score", 0, 1)
+    entry["reference"] = reference.scores(mask)
+    entry["seconds"]["score"] = round(time.perf_counter() - started, 3)
+    if progress is not None:
+        progress("score", 1, 1)
 
 
 def _with_name(progress: Progress | None, name: str) -> Progress | None:

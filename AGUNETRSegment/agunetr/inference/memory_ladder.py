@@ -1,10 +1,11 @@
 """What is given up, one step after the other, where a device has too little memory.
 
-    1. half as many windows at once, down to one
-    2. the sums in the machine's memory instead of the device's
-    3. the CPU instead of the device, if the user allows it
+    1. the networks of other models, which only wait there for their next use
+    2. half as many windows at once, down to one
+    3. the sums in the machine's memory instead of the device's
+    4. the CPU instead of the device, if the user allows it
 
-The first two go on where the memory ran out: what was summed up stays. The third begins anew, so that one engine in
+The first three go on where the memory ran out: what was summed up stays. The fourth begins anew, so that one engine in
 one precision answers for the whole mask. Nothing is given up in silence: each step leaves a notice and a line in the
 log, and where no step is left the error says what else can be done.
 """
@@ -31,6 +32,7 @@ class MemoryLadder:
         batch: windows computed at once, to begin with.
         stitch_on: where the sums lie, to begin with.
         tell: told each step.
+        make_room: frees what is not needed now, and says whether there was any; None where nothing can be freed.
 
     Attributes:
         batch: windows to compute at once now.
@@ -43,8 +45,9 @@ class MemoryLadder:
         batch: int,
         stitch_on: torch.device,
         tell: Callable[[Notice], None] | None = None,
+        make_room: Callable[[], bool] | None = None,
     ) -> None:
-        self._device, self._told = device, tell
+        self._device, self._told, self._make_room = device, tell, make_room
         self.batch = batch
         self.stitch_on = stitch_on
 
@@ -58,7 +61,9 @@ class MemoryLadder:
         Raises:
             MemoryExhausted: no step is left.
         """
-        if tried > 1:
+        if self._make_room is not None and self._make_room():
+            self._tell(error, "the networks of other models were taken off it")
+        elif tried > 1:
             self.batch = tried // 2
             now = "one window was" if self.batch == 1 else f"{self.batch} windows were"
             self._tell(error, f"{now} computed at a time instead of {tried}")

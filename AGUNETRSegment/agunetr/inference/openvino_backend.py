@@ -144,9 +144,6 @@ class OpenVinoBackend:
             model = openvino_conversion.convert(network, self._window, gates)
             compiled = openvino_runtime.core().compile_model(model, "CPU", self._settings)
             check.compare(self._run(compiled.create_infer_request(), check.input))
-            if self._cache is not None:
-                del model, network  # as large as what is exported now
-                self._cache.keep(self._key(gates), compiled.export_model().getbuffer())
         except (AgunetrError, MemoryError):
             raise
         except Exception as error:  # tracing and converting raise whatever their authors liked
@@ -155,7 +152,19 @@ class OpenVinoBackend:
             raise EngineFault(
                 f"OpenVINO cannot run the network: {first_reason(error)}.", "Choose the engine torch."
             ) from error
+        del model, network, check  # as large as what is exported now
+        if self._cache is not None:
+            self._keep(compiled, gates)
         return compiled
+
+    def _keep(self, compiled: openvino.CompiledModel, gates: tuple[str, ...]) -> None:
+        """On disk for later processes; this one works without."""
+        try:
+            data = compiled.export_model().getbuffer()
+        except Exception as error:  # as in _build()
+            log.warning("OpenVINO cannot export the compiled network, so it is not kept: %s.", first_reason(error))
+            return
+        self._cache.keep(self._key(gates), data)
 
     def _key(self, gates: tuple[str, ...]) -> str:
         """Changes with everything that the compiled form depends on, the threads excepted: they are set on reading."""
@@ -168,7 +177,15 @@ class OpenVinoBackend:
             "agunetr": __version__,
             "openvino": openvino_runtime.openvino_version(),
             "torch": torch.__version__,
-            "monai": importlib.metadata.version("monai"),
+            "monai": _version("monai"),
             "cpu": (openvino_runtime.cpu_name(), openvino_runtime.cpu_capabilities()),
         }
         return hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:40]
+
+
+def _version(package: str) -> str:
+    """Its version; empty where its metadata is missing, as in frozen applications."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -13,6 +13,7 @@ a part of it. No window is run twice, also where in the end the whole scan is se
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from agunetr.errors import ModelError, Notice
+from agunetr.errors import AgunetrError, Cancelled, MemoryExhausted, ModelError, Notice
+from agunetr.inference.device_memory import without_frames
 from agunetr.inference.localisation import Doubt, Found, localise
 from agunetr.inference.search import (
     DENSE,
@@ -42,6 +44,8 @@ from agunetr.models.localiser import installed_localiser
 if TYPE_CHECKING:
     from agunetr.inference.segment_options import SegmentOptions
     from agunetr.models.bundle import ModelBundle
+
+_log = logging.getLogger(__name__)
 
 OVERLAP = 0.5
 """Of the localiser's windows."""
@@ -75,7 +79,7 @@ class OrganSearch:
     def __init__(self, localiser: ModelBundle | None = None, absence: str = NO_LOCALISER) -> None:
         self.localiser = localiser
         self.absence = absence
-        self._last: tuple[Volume, tuple[object, ...], Found | Doubt, Volume] | None = None
+        self._last: tuple[Volume, tuple[object, ...], Found | Doubt, Volume | None] | None = None
 
     @classmethod
     def installed(cls) -> OrganSearch:
@@ -136,15 +140,28 @@ class OrganSearch:
         cost = asked.windows_of_dense * _work(self.localiser)
         return dense.windows_of_dense * _work(bundle) >= PAYS_FROM * cost
 
-    def _find(self, volume: Volume, key: tuple[object, ...], look: Look) -> tuple[Found | Doubt, Volume]:
+    def _find(self, volume: Volume, key: tuple[object, ...], look: Look) -> tuple[Found | Doubt, Volume | None]:
         last = self._last
         if last is None or last[0] is not volume or last[1] != key:
             self._last = None
-            logits, coarse = look(self.localiser)
-            spacing = coarse.spacing_mm
-            found = localise(logits.sigmoid().cpu().numpy(), spacing)
-            self._last = last = (volume, key, found, coarse)
+            self._last = last = (volume, key, *self._ask(look))
         return last[2], last[3]
+
+    def _ask(self, look: Look) -> tuple[Found | Doubt, Volume | None]:
+        """What the localiser sees; its failure is a doubt, for the models do not need it."""
+        try:
+            logits, coarse = look(self.localiser)
+            return localise(logits.sigmoid().cpu().numpy(), coarse.spacing_mm), coarse
+        except Cancelled:
+            raise
+        except MemoryExhausted as error:
+            failure = without_frames(error).message
+        except AgunetrError as error:
+            failure = error.message
+        except Exception as error:  # whatever a damaged installation raises
+            _log.exception("The localiser failed.")
+            failure = str(error).strip().split("\n")[0] or type(error).__name__
+        return Doubt(f"the localiser failed ({failure.rstrip('.')})"), None
 
 
 def look_again(search: Search, part: SearchedPart, grid: Volume, options: SegmentOptions) -> Search | None:

@@ -6,7 +6,8 @@ at that corner; its spacing is the model's. (MONAI's ``Orientation("RAS")`` foll
 An oblique scan stays oblique, so nothing is rotated. Cropping to the body takes a part of this lattice and never moves
 it, so that results with and without the crop agree voxel by voxel.
 
-Nothing is reoriented in memory: one call of ITK's resampler does orientation, spacing and crop at once.
+Nothing is reoriented in memory: orientation, spacing and crop are done at once
+(:mod:`agunetr.inference.axis_resampling` on the way to the model's grid, ITK's resampler on all others).
 """
 
 from __future__ import annotations
@@ -17,13 +18,11 @@ from itertools import permutations
 import numpy as np
 import SimpleITK as sitk
 
+from agunetr.inference.axis_resampling import resample_along_axes
 from agunetr.inference.body import Box, body_box, foreground_box, whole_box
 from agunetr.inference.volume import LPS_TO_RAS, Volume
 
 _RESAMPLED_AS_THEY_ARE = {np.dtype(name) for name in ("int16", "uint8", "uint16", "int32", "float32")}
-
-SLAB_VOXELS = 1 << 23
-"""Resampled at a time: 32 MB of float32."""
 
 
 def nearest_ras_axes(volume: Volume) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
@@ -122,19 +121,18 @@ def prepare(
         raise ValueError(f"intensity_range must grow, not {tuple(intensity_range)!r}.")
     if grid is None:
         grid = prepared_grid(volume, spacing_mm, body_box(volume, low) if body_crop else None)
-    scaled = np.empty(grid.array.shape, np.float32)
-    right, anterior, superior = grid.size
-    # ITK copies what goes in and what comes out; slab by slab these copies stay small however long the scan is.
-    thickness = max(1, SLAB_VOXELS // (right * anterior))
-    for first in range(0, superior, thickness):
-        slab = crop(grid, ((0, right), (0, anterior), (first, min(first + thickness, superior))))
-        # Only the input voxels that the slab needs; two more on each side keep the interpolation exact.
-        source = crop(volume, _box_around(slab.size, slab.ijk_to_ras, volume, margin=2) or whole_box(volume))
-        values = _resample(source, slab.size, slab.ijk_to_ras, sitk.sitkLinear, sitk.sitkFloat32, extend=True)
-        np.clip(values, low, high, out=values)
-        values -= low
-        values /= high - low
-        scaled[first : first + thickness] = values
+
+    def scale(plane: np.ndarray) -> None:
+        np.clip(plane, low, high, out=plane)
+        plane -= low
+        plane /= high - low
+
+    scaled = resample_along_axes(volume, grid, scale)
+    if scaled is None:
+        source = crop(volume, _box_around(grid.size, grid.ijk_to_ras, volume, margin=2) or whole_box(volume))
+        scaled = _resample(source, grid.size, grid.ijk_to_ras, sitk.sitkLinear, sitk.sitkFloat32, extend=True)
+        for plane in scaled:
+            scale(plane)
     return Volume(scaled, grid.ijk_to_ras)
 
 

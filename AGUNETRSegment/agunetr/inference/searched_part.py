@@ -25,6 +25,9 @@ from agunetr.inference.windows import Shape, gaussian_weights, padding
 CELL_VOXELS = 4
 """Edge of the cells in which a mask on the model's grid is looked at."""
 
+PLANES_AT_ONCE = 32
+"""Of the first axis, joined together: their weights take memory."""
+
 
 @dataclass(frozen=True)
 class SearchedPart:
@@ -51,34 +54,24 @@ class SearchedPart:
         """This answer and that of other windows together.
 
         Args:
-            other: has the same gate maps and none of the same windows.
+            other: has the same gate maps and none of the same windows; not to be used any longer.
             search: tells the whole grid and the window.
         """
         box = _around(self.box, other.box)
-        weight = torch.zeros(_size(box))
-        shares = []
-        for part in (self, other):
-            share = _weights(part, search)
-            weight[_within(box, part.box)] += share
-            shares.append(share)
-        weight.clamp_(min=torch.finfo(torch.float32).tiny)  # a voxel that no window holds stays what it is elsewhere
-        for part, share in zip((self, other), shares, strict=True):
-            share /= weight[_within(box, part.box)]
-
-        def mean(first: torch.Tensor, second: torch.Tensor, elsewhere: float) -> torch.Tensor:
-            total = torch.zeros(_size(box))
-            for part, values, share in ((self, first, shares[0]), (other, second, shares[1])):
-                total[_within(box, part.box)].addcmul_(values, share)
-            if elsewhere:
-                total[weight <= torch.finfo(torch.float32).tiny] = elsewhere
-            return total
-
-        return SearchedPart(
-            box,
-            tuple(sorted({*self.corners, *other.corners})),
-            mean(self.logits, other.logits, AIR_LOGIT),
-            {name: mean(values, other.gate_maps[name], 0.0) for name, values in self.gate_maps.items()},
-        )
+        # Where the other answer covers all, as after a search that became dense, it turns into the joined one in place:
+        # another volume of the scan's size would be as much memory again.
+        logits = _spread(other.logits, other.box, box, AIR_LOGIT)
+        maps = {name: _spread(values, other.box, box, 0.0) for name, values in other.gate_maps.items()}
+        (first, stop), _, _ = self.box
+        for plane in range(first, stop, PLANES_AT_ONCE):
+            slab = ((plane, min(plane + PLANES_AT_ONCE, stop)), *self.box[1:])
+            mine = _weights(self, search, slab)
+            share = mine / (mine + _weights(other, search, slab)).clamp_(min=torch.finfo(torch.float32).tiny)
+            for name, joined in {None: logits, **maps}.items():
+                values = self.logits if name is None else self.gate_maps[name]
+                # A voxel that no window of mine holds keeps what is there: lerp's end at a share of 0 is exact.
+                joined[_within(box, slab)].lerp_(values[_within(self.box, slab)], share)
+        return SearchedPart(box, tuple(sorted({*self.corners, *other.corners})), logits, maps)
 
     def marked(self, logit: float, largest_component: bool) -> tuple[Cells, float]:
         """Where the model sees the organ, in cells of some voxels, and how many voxels it marks there.
@@ -101,17 +94,30 @@ class SearchedPart:
         return Cells(cells, (r - 0.5, a - 0.5, s - 0.5), (edge, edge, edge)), float(voxels[cells].sum())
 
 
-def _weights(part: SearchedPart, search: Search) -> torch.Tensor:
-    """(R, A, S): the sum of the Gaussian weights of the part's windows at each of its voxels."""
+def _weights(part: SearchedPart, search: Search, slab: Box) -> torch.Tensor:
+    """(R, A, S) of ``slab``: the sum of the Gaussian weights of the part's windows at each of its voxels."""
     # Only an axis shorter than the window is padded; the part then has all of it, and begins at 0 like the window.
     margins = padding(search.shape, search.window)
-    inside = [slice(before, before + size) for (before, _), size in zip(margins, _size(part.box), strict=True)]
-    total = torch.zeros([max(size, edge) for size, edge in zip(_size(part.box), search.window, strict=True)])
+    total = torch.zeros(_size(slab))
     weights = torch.from_numpy(gaussian_weights(search.window))
     for corner in part.corners:
-        first = [start - begin for start, (begin, _) in zip(corner, part.box, strict=True)]
-        total[tuple(slice(n, n + edge) for n, edge in zip(first, search.window, strict=True))] += weights
-    return total[tuple(inside)].clone()
+        ours, theirs = [], []
+        for start, edge, (before, _), (first, stop) in zip(corner, search.window, margins, slab, strict=True):
+            begin = start - before  # in the grid without padding
+            low, high = max(begin, first), min(begin + edge, stop)
+            ours.append(slice(low - first, max(high, low) - first))
+            theirs.append(slice(low - begin, max(high, low) - begin))
+        total[tuple(ours)] += weights[tuple(theirs)]
+    return total
+
+
+def _spread(values: torch.Tensor, own: Box, box: Box, elsewhere: float) -> torch.Tensor:
+    """``values`` on the larger ``box``; themselves where it is their own."""
+    if own == box:
+        return values
+    spread = torch.full(_size(box), elsewhere)
+    spread[_within(box, own)] = values
+    return spread
 
 
 def _around(one: Box, other: Box) -> Box:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,28 +16,27 @@ import torch
 
 from agunetr.errors import MemoryExhausted, Notice
 from agunetr.inference.attention import wanted_gates
-from agunetr.inference.backends import Backend, memory_guard
+from agunetr.inference.backends import memory_guard
 from agunetr.inference.body import Box, body_box
-from agunetr.inference.device_memory import give_back_unused, without_frames
-from agunetr.inference.engines import EngineChoice, LoadedNetwork, choose_all
+from agunetr.inference.device_memory import without_frames
+from agunetr.inference.engines import EngineChoice
 from agunetr.inference.findings import mask_notices
-from agunetr.inference.grids import image_tensor, mask_on_input, tensor_volume
+from agunetr.inference.grids import image_tensor, tensor_volume
 from agunetr.inference.inferer import BlendedOutput, CancelQuery, Progress, WindowInferer
 from agunetr.inference.memory_ladder import step_notice
 from agunetr.inference.organ_search import OVERLAP, OrganSearch, look_again, region_notices
 from agunetr.inference.resampling import crop, prepare, prepared_grid
+from agunetr.inference.restoring import mask_on_input
 from agunetr.inference.search import Search
 from agunetr.inference.searched_part import SearchedPart
 from agunetr.inference.segment_options import SegmentOptions
 from agunetr.inference.stages import Stages
 from agunetr.inference.volume import Volume
+from agunetr.inference.warm_networks import WarmNetworks
 from agunetr.inference.windows import Shape
 
 if TYPE_CHECKING:
     from agunetr.models.bundle import ModelBundle
-
-WARM_NETWORKS = 4
-"""Networks kept loaded; the one unused for longest goes first."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,7 @@ class Segmenter:
     def __init__(self, options: SegmentOptions | None = None, organ_search: OrganSearch | None = None) -> None:
         self.options = options or SegmentOptions()
         self._organ_search = organ_search or OrganSearch()
-        self._engines: dict[tuple[str, str, str], EngineChoice] = {}
-        self._warm: OrderedDict[tuple[object, ...], LoadedNetwork] = OrderedDict()
+        self._warm = WarmNetworks()
         self._last_prepared: tuple[Volume, tuple[object, ...], Volume] | None = None
         self._last_body: tuple[Volume, float, Box] | None = None
 
@@ -124,7 +121,7 @@ class Segmenter:
             Cancelled: ``cancelled`` said so.
         """
         options = options or self.options
-        engine = self._engine(options)
+        engine = self._warm.engine(options)
         gates, missing = wanted_gates(options.attention, bundle.gate_names)
         stages = Stages(progress, cancelled)
         notices: list[Notice] = []
@@ -147,7 +144,7 @@ class Segmenter:
                 # Each is let go as soon as it is copied: they are as large as the scan.
                 maps = {gate: tensor_volume(part.gate_maps.pop(gate), seen) for gate in gates}
                 notices += region_notices(search, part, grid, options)
-        loaded = self._loaded(bundle, engine)
+        loaded = self._warm.loaded(bundle, engine)
         return Segmentation(
             mask=mask,
             attention=maps,
@@ -214,11 +211,14 @@ class Segmenter:
         with stages.stage("localise", announce=False):
             grid = prepared_grid(volume, localiser.spacing_mm, self._body(volume, localiser, options))
             seen = prepare(volume, localiser.spacing_mm, localiser.intensity_range, grid=grid)
-            backend = self._backend(localiser, engine)
-            for notice in self._loaded(localiser, engine).notices:
+            backend = self._warm.backend(localiser, engine)
+            for notice in self._warm.loaded(localiser, engine).notices:
                 tell(notice)
             inferer = WindowInferer(localiser.window, OVERLAP, options.window_batch, device=engine.device)
-            blended = inferer.infer(backend.predict, image_tensor(seen), (), told, stages.cancelled, tell=tell)
+            make_room = functools.partial(self._warm.make_room, localiser, engine)
+            blended = inferer.infer(
+                backend.predict, image_tensor(seen), (), told, stages.cancelled, tell=tell, make_room=make_room
+            )
         return blended.logit_difference, seen
 
     def _run_windows(
@@ -233,30 +233,24 @@ class Segmenter:
         engine: EngineChoice,
     ) -> BlendedOutput:
         with stages.stage("load"):
-            backend = self._backend(bundle, engine, gates)
+            backend = self._warm.backend(bundle, engine, gates)
         inferer = WindowInferer(bundle.window, options.overlap, options.window_batch, device=engine.device)
         with stages.stage("windows", announce=False):
             predict = functools.partial(backend.predict, gates=gates)
-            return inferer.infer(
-                predict, image_tensor(prepared), gates, stages.progress, stages.cancelled, tell=tell, corners=corners
-            )
+            make_room = functools.partial(self._warm.make_room, bundle, engine)
+            to_user = (stages.progress, stages.cancelled, corners, tell, make_room)
+            return inferer.infer(predict, image_tensor(prepared), gates, *to_user)
 
     def _cpu_instead(
         self, engine: EngineChoice, options: SegmentOptions, exhausted: MemoryExhausted, notices: list[Notice]
     ) -> EngineChoice:
         """The last step of the memory ladder; the networks on the device that failed are forgotten."""
-        for key in [key for key in self._warm if str(engine.device) in key]:
-            del self._warm[key]
-        give_back_unused(engine.device)
+        self._warm.forget(engine.device)
         notices.append(step_notice(exhausted, "the CPU took over, as allowed, and began anew"))
-        on_cpu = self._engine(dataclasses.replace(options, device="cpu"))
+        # Fast was asked for on a GPU. A CPU without bfloat16 would emulate it and take many times as long as exact.
+        precision = "auto" if options.precision == "fast" else options.precision
+        on_cpu = self._warm.engine(dataclasses.replace(options, device="cpu", precision=precision))
         return dataclasses.replace(on_cpu, device_reason=notices[-1].message)
-
-    def _engine(self, options: SegmentOptions) -> EngineChoice:
-        key = (options.device, options.engine, options.precision)
-        if key not in self._engines:
-            self._engines[key] = choose_all(*key)
-        return self._engines[key]
 
     def _body(self, volume: Volume, bundle: ModelBundle, options: SegmentOptions) -> Box | None:
         """What of the scan is not air around the patient; found once for all models with the same lowest intensity."""
@@ -276,21 +270,6 @@ class Segmenter:
             prepared = prepare(volume, bundle.spacing_mm, bundle.intensity_range, grid=grid)
             self._last_prepared = last = (volume, key, prepared)
         return last[2]
-
-    def _backend(self, bundle: ModelBundle, engine: EngineChoice, gates: Sequence[str] = ()) -> Backend:
-        return self._loaded(bundle, engine).backend(gates)
-
-    def _loaded(self, bundle: ModelBundle, engine: EngineChoice) -> LoadedNetwork:
-        # The weights do not tell everything: the number of heads, for one, leaves no trace in them. And what PyTorch
-        # stands in for under auto is not what someone gets who asks for OpenVINO.
-        how = (str(engine.device), engine.engine, engine.replaceable, engine.precision)
-        key = (bundle.checksum, bundle.network_config, *how)
-        if key not in self._warm:
-            while len(self._warm) >= WARM_NETWORKS:
-                self._warm.popitem(last=False)
-            self._warm[key] = LoadedNetwork(bundle, engine)
-        self._warm.move_to_end(key)
-        return self._warm[key]
 
 
 def _missing_gates(bundle: ModelBundle, missing: tuple[str, ...]) -> list[Notice]:

@@ -94,10 +94,31 @@ class Volume:
         return image
 
     @classmethod
-    def from_sitk(cls, image: sitk.Image) -> Volume:
-        """From a three-dimensional scalar SimpleITK image (LPS+); the voxels are copied."""
-        direction = np.asarray(image.GetDirection()).reshape(3, 3)
-        lps = np.eye(4)
-        lps[:3, :3] = direction * np.asarray(image.GetSpacing())
-        lps[:3, 3] = image.GetOrigin()
-        return cls(sitk.GetArrayFromImage(image), LPS_TO_RAS @ lps)
+    def from_sitk(cls, image: sitk.Image, copy: bool = True) -> Volume:
+        """From a three-dimensional scalar SimpleITK image (LPS+).
+
+        Args:
+            image: the image.
+            copy: copy the voxels. Otherwise the volume takes over the image's own memory, and the image must not be
+                used any longer.
+        """
+        array = sitk.GetArrayFromImage(image) if copy else np.asarray(_VoxelsOf(image))
+        return cls(array, ras_matrix(image))
+
+
+def ras_matrix(image: sitk.Image | sitk.ImageFileReader) -> np.ndarray:
+    """The 4x4 index-to-RAS+ matrix of a three-dimensional SimpleITK image, or of a file whose header was read."""
+    lps = np.eye(4)
+    lps[:3, :3] = np.asarray(image.GetDirection()).reshape(3, 3) * np.asarray(image.GetSpacing())
+    lps[:3, 3] = image.GetOrigin()
+    return LPS_TO_RAS @ lps
+
+
+class _VoxelsOf:
+    """An image's memory for numpy, whose arrays keep this object and thereby the image alive."""
+
+    def __init__(self, image: sitk.Image) -> None:
+        self._image = image
+        view = sitk.GetArrayViewFromImage(image)
+        address, _ = view.__array_interface__["data"]
+        self.__array_interface__ = {**view.__array_interface__, "data": (address, False)}

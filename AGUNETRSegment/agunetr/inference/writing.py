@@ -21,11 +21,13 @@ import SimpleITK as sitk
 
 from agunetr.errors import InputError, OutputError
 from agunetr.inference.file_integrity import examine_file
+from agunetr.inference.nifti_writing import write_compressed_nifti
 from agunetr.inference.volume import Volume
 
 VOLUME_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 SEGMENTATION_ENDING = ".seg.nrrd"
 LEAST_FREE_BYTES = 64 << 20
+_WRITTEN_HERE = {np.dtype(name) for name in ("bool", "uint8", "int16", "uint16", "float32")}
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 SPLEEN_NAME = "spleen"
@@ -88,7 +90,11 @@ def write_volume(volume: Volume, path: Path | str, overwrite: bool = False) -> P
     path = Path(path)
     if _ending(path) is None:
         raise OutputError(f"{path.name} has no known ending.", f"Use one of {', '.join(VOLUME_ENDINGS)}.")
-    return _write_image(_image(volume), path, overwrite)
+    if path.name.lower().endswith(".nii.gz") and volume.array.dtype in _WRITTEN_HERE:
+        with new_file(path, overwrite) as temporary:
+            write_compressed_nifti(_plain_typed(volume), temporary)
+        return path
+    return _write_image(_plain_typed(volume).to_sitk(), path, overwrite)
 
 
 def write_segmentation(
@@ -117,7 +123,7 @@ def write_segmentation(
     path = Path(path)
     if not path.name.lower().endswith(SEGMENTATION_ENDING):
         raise OutputError(f"{path.name} is no segmentation file name.", f"Use the ending {SEGMENTATION_ENDING}.")
-    image = _image(mask.with_array((mask.array != 0).astype(np.uint8)))
+    image = mask.with_array((mask.array != 0).astype(np.uint8)).to_sitk()
     i, j, k = mask.size
     fields = {
         "Segment0_ID": name,
@@ -190,9 +196,8 @@ def _write_image(image: sitk.Image, path: Path, overwrite: bool) -> Path:
     return path
 
 
-def _image(volume: Volume) -> sitk.Image:
-    array = volume.array
-    return (volume.with_array(array.astype(np.uint8)) if array.dtype == bool else volume).to_sitk()
+def _plain_typed(volume: Volume) -> Volume:
+    return volume.with_array(volume.array.view(np.uint8)) if volume.array.dtype == bool else volume
 
 
 def _ending(path: Path) -> str | None:

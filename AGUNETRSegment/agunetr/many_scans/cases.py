@@ -13,8 +13,9 @@ DONE = "done"
 SKIPPED = "skipped"
 FAILED = "failed"
 CANCELLED = "cancelled"
+LEFT_OUT = "left out"
 NOT_STARTED = "not started"
-STATES = (DONE, SKIPPED, FAILED, CANCELLED, NOT_STARTED)
+STATES = (DONE, SKIPPED, FAILED, CANCELLED, LEFT_OUT, NOT_STARTED)
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ class Outcome:
     """What became of a case.
 
     Attributes:
-        state: one of :data:`STATES`; ``"skipped"`` is a case that an earlier run finished.
+        state: one of :data:`STATES`; ``"skipped"`` is a case that an earlier run finished, ``"left out"`` an image that
+            is no CT.
         result: the content of ``result.json``; None unless done or skipped.
-        error: why it failed or was cancelled, else None.
+        error: why it failed, was cancelled or left out, else None.
     """
 
     case: Case

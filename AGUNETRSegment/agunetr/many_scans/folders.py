@@ -1,8 +1,9 @@
 """Which CTs a folder holds: one series of DICOM slices, or many CTs.
 
-A folder is one scan where DICOM files lie in it directly, or where its subfolders hold the series of one study, as
+A folder is one scan where DICOM files lie in it directly, or where several subfolders hold the series of one study, as
 archives export them; of several series the reader takes the largest. It is a folder of CTs where NIfTI, NRRD or
-MetaImage files lie in it, or subfolders with DICOM files of different studies.
+MetaImage files lie in it, or subfolders with DICOM files of different studies, or a single subfolder with DICOM files:
+the first patient of many has the same place for results as the last.
 """
 
 from __future__ import annotations
@@ -54,19 +55,20 @@ def _cts_of_folder(folder: Path, results: Path) -> Listing | None:
         return None
     if any(entry.is_file() and is_dicom_file(entry) for entry in entries):
         return None
-    files = [entry for entry in entries if entry.is_file() and _is_image(entry)]
+    images = [entry for entry in entries if entry.is_file() and entry.name.lower().endswith(ENDINGS)]
+    files = [entry for entry in images if not entry.name.lower().endswith(_SEGMENTATION)]
     subfolders = [entry for entry in entries if entry.is_dir() and not _same(entry, results)]
     samples = {entry: _first_dicom_file(entry) for entry in subfolders}
     series = [entry for entry in subfolders if samples[entry] is not None]
     if not files and _one_study([samples[entry] for entry in series]):
         return None
     others = [entry for entry in subfolders if samples[entry] is None and not (entry / RESULT_FILE).is_file()]
-    return Listing(tuple(sorted([*files, *series])), True, tuple(_left_out(others)))
-
-
-def _is_image(path: Path) -> bool:
-    name = path.name.lower()
-    return name.endswith(ENDINGS) and not name.endswith(_SEGMENTATION)
+    segmentations = [entry for entry in images if entry not in files]
+    notices = [
+        *_left_out(others, "subfolder", "subfolders", "without DICOM slices"),
+        *_left_out(segmentations, "segmentation", "segmentations", f"({_SEGMENTATION})"),
+    ]
+    return Listing(tuple(sorted([*files, *series])), True, tuple(notices))
 
 
 def _same(path: Path, other: Path) -> bool:
@@ -90,9 +92,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _one_study(samples: Sequence[Path | None]) -> bool:
-    """Whether the files, one a subfolder, belong together; an anonymiser's empty UID tells nothing."""
-    studies = [_study(sample) for sample in samples if sample is not None]
-    return len(studies) < 2 or (studies[0] != "" and len(set(studies)) == 1)
+    """Whether the files, one a subfolder, belong together; an anonymiser's empty UID tells nothing.
+
+    Where there are none, the reader says what is wrong with the folder.
+    """
+    if len(samples) == 1:
+        return False
+    studies = {_study(sample) for sample in samples if sample is not None}
+    return not studies or (len(studies) == 1 and "" not in studies)
 
 
 def _study(path: Path) -> str:
@@ -106,9 +113,9 @@ def _study(path: Path) -> str:
     return reader.GetMetaData(_STUDY_UID).strip("\0 ") if reader.HasMetaDataKey(_STUDY_UID) else ""
 
 
-def _left_out(folders: Sequence[Path]) -> list[Notice]:
-    if not folders:
+def _left_out(paths: Sequence[Path], one: str, several: str, which: str) -> list[Notice]:
+    """A notice of what is no CT; none where there is none."""
+    if not paths:
         return []
-    what = "1 subfolder holds" if len(folders) == 1 else f"{len(folders)} subfolders hold"
-    left = "was" if len(folders) == 1 else "were"
-    return [Notice("left-out", f"{what} no DICOM slices and {left} left out, for example {folders[0]}.")]
+    what = f"1 {one} {which} was" if len(paths) == 1 else f"{len(paths)} {several} {which} were"
+    return [Notice("left-out", f"{what} left out, for example {paths[0]}.")]

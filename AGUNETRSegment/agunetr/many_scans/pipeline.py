@@ -26,8 +26,9 @@ from agunetr.inference.input_state import describe_input
 from agunetr.inference.job import ScanJob
 from agunetr.inference.reading import read_volume
 from agunetr.inference.volume import Volume
-from agunetr.many_scans.cases import CANCELLED, DONE, FAILED, NOT_STARTED, SKIPPED, Case, Outcome
+from agunetr.many_scans.cases import CANCELLED, DONE, FAILED, LEFT_OUT, NOT_STARTED, SKIPPED, Case, Outcome
 from agunetr.many_scans.finished import finished_result
+from agunetr.many_scans.no_ct import NoCtError, refuse_no_ct
 
 if TYPE_CHECKING:
     from agunetr.inference.inferer import CancelQuery, Progress
@@ -118,6 +119,7 @@ class CasePipeline:
             if finished is not None:
                 return finished
         volume, notices = self._read_volume(case.path)
+        refuse_no_ct(volume.array)
         return _Scan(volume, notices, described)
 
     def _one(
@@ -142,6 +144,8 @@ class CasePipeline:
             return self._segment(case, scan, writer, progress, stop, abandoned)
         except Cancelled as error:
             return _settled(Outcome(case, CANCELLED, error=error))
+        except NoCtError as error:
+            return _settled(Outcome(case, LEFT_OUT, error=error))
         except Exception as error:
             return _settled(Outcome(case, FAILED, error=error))
 

@@ -2,12 +2,17 @@
 
 ``torchrun`` tells its processes their places in the variables RANK, WORLD_SIZE and LOCAL_RANK. Case *i* (from 0)
 belongs to the process of rank *i* modulo WORLD_SIZE: nothing has to be agreed on while they run.
+
+Where it starts several processes on a machine and OMP_NUM_THREADS is not set, torchrun sets it to 1: a network on the
+CPU would then use one core of many. :func:`give_threads_back` undoes that.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +20,7 @@ from agunetr.worker_requests import RequestError
 
 TORCHRUN = "TORCHELASTIC_RUN_ID"
 """Set by torchrun and by nothing else."""
+THREADS = "OMP_NUM_THREADS"
 CONNECT_SECONDS = 60.0
 ASK_SECONDS = 0.2
 _COUNTER = "agunetr-segment-finished"
@@ -74,6 +80,35 @@ class Share:
 
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         return f"cuda:{self.local_rank % count}" if count else wanted
+
+
+def give_threads_back(environment: MutableMapping[str, str], cores: int | None = None) -> str:
+    """Share the CPU's cores among torchrun's processes on this machine, where it left each of them one.
+
+    To be called before torch is imported, which reads the variable once; a torch that is there already is told.
+
+    Args:
+        environment: of the process; OMP_NUM_THREADS is changed in it.
+        cores: how many there are; asked of the system where None.
+
+    Returns:
+        A sentence on what was changed; empty where nothing was, as where OMP_NUM_THREADS is another number than 1.
+    """
+    processes = environment.get("LOCAL_WORLD_SIZE", "")
+    if TORCHRUN not in environment or environment.get(THREADS) != "1" or not processes.isdecimal():
+        return ""
+    threads = (cores or _cores()) // max(1, int(processes))
+    if threads < 2:
+        return ""
+    environment[THREADS] = str(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    return f"torchrun leaves each process one thread ({THREADS}); now each of the {processes} here uses {threads}."
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def wait_for_the_others(share: Share, environment: Mapping[str, str], stop: Callable[[], bool] = lambda: False) -> None:

@@ -6,10 +6,12 @@ when it is done joins all that are there.
 ``cases.json``::
 
     {"format": 1, "program": "agunetr segment", "processes": 1,
-     "cases": [{"case", "input", "output", "state": "done" | "skipped" | "failed" | "cancelled" | "not started",
+     "cases": [{"case", "input", "output",
+                "state": "done" | "skipped" | "failed" | "cancelled" | "left out" | "not started",
                 "volume_ml": {MODEL: ML}, "seconds": S, "error": null | {"kind", "message", "remedy"}, "rank": 0}]}
 
-``seconds`` is the time from the network's start on the CT to its last file, null for cases that were not segmented now.
+``seconds`` is the time from the network's start on the CT to its last file, null for cases that were not segmented now;
+``error`` also says why a case was left out, an image that is no CT.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 
 from agunetr.errors import AgunetrError, OutputError
 from agunetr.inference.writing import new_file, write_json
-from agunetr.many_scans.cases import DONE, FAILED, NOT_STARTED, SKIPPED, Case, Outcome
+from agunetr.many_scans.cases import DONE, FAILED, LEFT_OUT, NOT_STARTED, SKIPPED, Case, Outcome
 from agunetr.many_scans.share import Share
 
 FORMAT = 1
@@ -55,6 +57,7 @@ class CaseSummary:
         self._rows: dict[str, dict[str, Any]] = {}
         self._written_at = time.monotonic()
         _refuse_foreign(output)
+        self._removed_earlier_rows = self._remove_earlier_rows()
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -81,7 +84,8 @@ class CaseSummary:
         Raises:
             OutputError: a file cannot be written.
         """
-        if not self._tells_something() and (self._rows or self._share.processes == 1):
+        nothing_done = not self._tells_something() and not self._removed_earlier_rows
+        if nothing_done and (self._rows or self._share.processes == 1):
             return
         self._write_own()
         if self._share.processes == 1:
@@ -96,7 +100,7 @@ class CaseSummary:
 
     def _tells_something(self) -> bool:
         """A run that was cancelled before its first result leaves no file."""
-        return any(row["state"] in (DONE, SKIPPED, FAILED) for row in self._rows.values())
+        return any(row["state"] in (DONE, SKIPPED, FAILED, LEFT_OUT) for row in self._rows.values())
 
     def _write_own(self) -> None:
         if self._share.processes > 1:
@@ -106,6 +110,23 @@ class CaseSummary:
 
     def _part(self, rank: int) -> Path:
         return self._output / PARTS_FOLDER / f"rank-{rank}-of-{self._share.processes}.json"
+
+    def _remove_earlier_rows(self) -> bool:
+        """Remove the rows that this rank left in an earlier run: were this one cancelled, they would pass for new.
+
+        Returns:
+            Whether there was something: another process may have read it already and must be corrected at the end.
+        """
+        if self._share.processes == 1:
+            return False
+        part = self._part(self._share.rank)
+        try:
+            part.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise OutputError(f"{part} cannot be replaced ({error.strerror}).", "Choose another folder.") from error
+        return True
 
     def _write_part(self) -> None:
         path = self._part(self._share.rank)

@@ -19,10 +19,11 @@ from monai.inferers import Inferer
 from monai.transforms import MapTransform
 
 from agunetr.errors import InputError, ModelError, OutputError
-from agunetr.inference.grids import image_tensor, mask_on_input
+from agunetr.inference.grids import image_tensor
 from agunetr.inference.inferer import WindowInferer
 from agunetr.inference.reading import ENDINGS, read_volume
 from agunetr.inference.resampling import prepare
+from agunetr.inference.restoring import mask_on_input
 from agunetr.inference.volume import Volume
 from agunetr.inference.writing import write_volume
 from agunetr.models.loading import load_bundle

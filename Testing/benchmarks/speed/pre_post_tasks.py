@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from agunetr.inference.grids import mask_on_input
 from agunetr.inference.reading import read_volume
 from agunetr.inference.resampling import prepare
+from agunetr.inference.restoring import mask_on_input
 from speed.tasks import keep_mask
 
 STEEPNESS_PER_MM = 0.5

@@ -62,9 +62,9 @@ class OurStitching(_Stitching):
     """Our inferer: one accumulator of the logit difference."""
 
     def run(self) -> torch.Tensor:
-        """The mask (R, A, S), bool."""
+        """The mask (R, A, S), 0.0 and 1.0, in the place of the logits: nobody needs those any longer."""
         self._answers.begin()
-        return WindowInferer(self._window, OVERLAP).infer(self._answers, self._image).logit_difference > 0
+        return WindowInferer(self._window, OVERLAP).infer(self._answers, self._image).logit_difference.gt_(0)
 
 
 class MonaiStitching(_Stitching):

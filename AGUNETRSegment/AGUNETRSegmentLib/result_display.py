@@ -1,0 +1,46 @@
+"""Bringing a run's results before the user's eyes: which segmentations are visible, where the slices are."""
+
+from __future__ import annotations
+
+import slicer
+
+from .result_sets import ResultSet, resultSets
+from .terminology import SPLEEN_NAME
+
+
+def showOnly(scene, shown: ResultSet) -> None:
+    """Make the segmentations of one run visible and those of all other runs invisible.
+
+    What is drawn of each segmentation (fill, outline, surface) stays as the user set it, and so does everything that
+    no run made.
+    """
+    for resultSet in resultSets(scene):
+        for segmentationNode in resultSet.segmentations.values():
+            displayNode = segmentationNode.GetDisplayNode()
+            if displayNode:
+                displayNode.SetVisibility(resultSet.run == shown.run)
+
+
+def jumpToOrgan(scene, segmentationNodes) -> bool:
+    """Move all slice views to the middle of the first segmentation in which something was found.
+
+    :returns: whether there was one.
+    """
+    for segmentationNode in segmentationNodes:
+        centre = organCentre(segmentationNode)
+        if centre:
+            # Offset, not centre: the slices change, the place in the view that the user zoomed to does not.
+            slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *centre, slicer.vtkMRMLSliceNode.OffsetJumpSlice)
+            return True
+    return False
+
+
+def organCentre(segmentationNode) -> tuple[float, float, float] | None:
+    """The middle of the spleen in world RAS; None where it is empty or was removed from the segmentation."""
+    if segmentationNode.GetSegmentation().GetSegment(SPLEEN_NAME) is None:
+        return None
+    labelmap = slicer.vtkOrientedImageData()
+    if not segmentationNode.GetBinaryLabelmapRepresentation(SPLEEN_NAME, labelmap) or labelmap.IsEmpty():
+        return None
+    centre = segmentationNode.GetSegmentCenterRAS(SPLEEN_NAME)
+    return tuple(centre) if centre else None

@@ -1,0 +1,105 @@
+"""What a user does with mouse and keyboard, as events that Qt delivers: nothing calls a slot."""
+
+from __future__ import annotations
+
+from PySide6 import QtCore, QtGui, QtTest, QtWidgets
+
+from . import dialogs
+from .manners import unwrap
+
+
+def answer(*answers) -> None:
+    """What the user does in the dialogs that come next: a button's name ("Yes"), a path, or a function of the dialog."""
+    buttons = QtWidgets.QMessageBox.StandardButton
+    dialogs.answers.extend(getattr(buttons, given) if given in buttons.__members__ else given
+                           if isinstance(given, str) else given for given in answers)
+
+
+def reach(widget):
+    """The Qt widget, on screen and enabled; collapsed sections around it are opened by a click, as a user would."""
+    native = unwrap(widget)
+    parent = native.parentWidget()
+    while parent is not None:
+        if parent.property("collapsed") is True:
+            click(parent)
+        parent = parent.parentWidget()
+    QtCore.QCoreApplication.processEvents()
+    if not native.isVisible():
+        raise AssertionError(f"{native.objectName()} is hidden: nobody can click it")
+    if not native.isEnabled():
+        raise AssertionError(f"{native.objectName()} is disabled: {native.toolTip()}")
+    scroll = native.parentWidget()
+    while scroll is not None and not isinstance(scroll, QtWidgets.QScrollArea):
+        scroll = scroll.parentWidget()
+    if scroll is not None:
+        scroll.ensureWidgetVisible(native)
+        QtCore.QCoreApplication.processEvents()
+    return native
+
+
+def click(widget) -> None:
+    """A click with the left button: on a button's middle, on a tick box's box, on a section's title."""
+    native = reach(widget)
+    place = native.rect().center()
+    if native.property("collapsed") is not None:
+        place = QtCore.QPoint(40, 10)
+    elif isinstance(native, QtWidgets.QCheckBox | QtWidgets.QRadioButton):
+        place = QtCore.QPoint(8, native.rect().center().y())
+    QtTest.QTest.mouseClick(native, QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier, place)
+    QtCore.QCoreApplication.processEvents()
+
+
+def tick(view, row: int, column: int = 0) -> None:
+    """Click the tick box of an item in a list or table."""
+    native = reach(view)
+    index = native.model().index(row, column)
+    native.scrollTo(index)
+    option = QtWidgets.QStyleOptionViewItem()
+    option.initFrom(native)
+    option.rect = native.visualRect(index)
+    option.features |= QtWidgets.QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
+    box = native.style().subElementRect(QtWidgets.QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, native)
+    QtTest.QTest.mouseClick(native.viewport(), QtCore.Qt.MouseButton.LeftButton,
+                            QtCore.Qt.KeyboardModifier.NoModifier, box.center())
+    QtCore.QCoreApplication.processEvents()
+
+
+def choose(widget, text: str) -> None:
+    """Choose an entry of a combo box or node selector by its text, with the keyboard."""
+    native = reach(widget)
+    combo = native if isinstance(native, QtWidgets.QComboBox) else native.findChild(QtWidgets.QComboBox)
+    row = combo.findText(text)
+    if row < 0:
+        raise AssertionError(f"{native.objectName()} offers {[combo.itemText(i) for i in range(combo.count())]}")
+    combo.showPopup()
+    combo.view().setCurrentIndex(combo.model().index(row, combo.modelColumn()))
+    QtTest.QTest.keyClick(combo.view(), QtCore.Qt.Key.Key_Return)
+    QtCore.QCoreApplication.processEvents()
+    if combo.currentIndex() != row and combo.currentText() != text:
+        raise AssertionError(f"{native.objectName()} stayed on {combo.currentText()!r} instead of {text!r}")
+
+
+def type_(widget, text: str) -> None:
+    """Type a text in place of the one that is there, and leave the field."""
+    native = reach(widget)
+    while native.focusProxy() is not None:
+        native = native.focusProxy()
+    if isinstance(native, QtWidgets.QSlider):
+        native = native.parentWidget().findChild(QtWidgets.QAbstractSpinBox)
+    edit = native if isinstance(native, QtWidgets.QLineEdit) else native.lineEdit() if isinstance(
+        native, QtWidgets.QComboBox) else native.findChild(QtWidgets.QLineEdit) or native
+    edit.setFocus()
+    edit.selectAll()
+    QtTest.QTest.keyClicks(edit, text) if text else QtTest.QTest.keyClick(edit, QtCore.Qt.Key.Key_Delete)
+    QtTest.QTest.keyClick(edit, QtCore.Qt.Key.Key_Tab)
+    QtCore.QCoreApplication.processEvents()
+
+
+def press(widget, keys: str) -> None:
+    """Press a key combination, for example "Ctrl+Return", while *widget* has the focus."""
+    native, combination = unwrap(widget), QtGui.QKeySequence(keys)[0]
+    native.window().activateWindow()
+    native.setFocus()
+    QtCore.QCoreApplication.processEvents()
+    QtTest.QTest.keyClick(native, combination.key(), combination.keyboardModifiers())
+    QtCore.QCoreApplication.processEvents()
