@@ -6,8 +6,7 @@ mean intensity of an empty mask, a volume error relative to nothing.
 
 Formulas: Dice 1945; 95 % Hausdorff distance, the larger of the two directed 95th percentiles between the masks'
 edge voxels (Huttenlocher et al. 1993; Taha and Hanbury 2015); normalised surface Dice on area-weighted surface
-elements (Nikolov et al. 2018, arXiv:1809.04430). The distances and surfaces are
-MONAI's.
+elements (Nikolov et al. 2018, arXiv:1809.04430). Distances and surfaces are MONAI's.
 """
 
 from __future__ import annotations

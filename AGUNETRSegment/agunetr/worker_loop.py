@@ -223,8 +223,8 @@ class Worker:
         elif isinstance(error, ImportError):
             kind, message = "dependencies", f"The Python package {error.name or error} is missing or damaged."
             remedy = (
-                "In Slicer, open Setup in the module AGUNETR Segment; elsewhere `agunetr doctor` lists what is there and "
-                "how to get the rest."
+                "In Slicer, open Setup in the module AGUNETR Segment; elsewhere `agunetr doctor` lists what is there "
+                "and how to get the rest."
             )
         elif isinstance(error, MemoryError):
             kind, message = "memory", "The machine ran out of memory."

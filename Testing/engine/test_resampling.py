@@ -8,6 +8,7 @@ from ball_volumes import AIR, all_orientations, axis_codes, distance_to, grid_ab
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agunetr.inference import resampling
 from agunetr.inference.resampling import (
     crop,
     model_grid,
@@ -15,7 +16,7 @@ from agunetr.inference.resampling import (
     prepare,
     resample_mask,
     restore,
-    restore_part,
+    restored_slabs,
 )
 from agunetr.inference.volume import Volume
 
@@ -202,12 +203,25 @@ def test_restore_works_inside_the_box_of_the_foreground_only() -> None:
     probability = Volume(np.full((30, 30, 30), 1e-5, np.float32))
     probability.array[10:13, 15:17, 20:24] = 1.0
     onto = grid_about((15, 15, 15), (40, 40, 40), np.eye(3), (1, 1, 1))
-    part = restore_part(probability, onto)
-    assert part is not None and part[1].size <= 10 * 8 * 9 < onto.array.size
     full = restore(probability, onto, negligible=0.0)
     assert np.abs(restore(probability, onto) - full).max() < 1e-3
-    assert restore_part(Volume(np.zeros((5, 5, 5), np.float32)), onto) is None
+    assert not restore(Volume(np.zeros((5, 5, 5), np.float32)), onto).any()
     assert not restore(probability, grid_about((900, 0, 0), (9, 9, 9), np.eye(3), (1, 1, 1))).any()
+
+
+def test_restoring_slab_by_slab_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    probability = Volume(np.random.default_rng(5).random((30, 20, 25), dtype=np.float32), np.diag([1.3, 1.1, 2.0, 1.0]))
+    onto = grid_about((15, 10, 30), (40, 40, 70), rotation(3, 4, 5), (0.9, 1, 0.8))
+    monkeypatch.setattr(resampling, "SLAB_VOXELS", 5000)
+    together = np.zeros(onto.array.shape, np.float32)
+    asked = 0
+    for ((i0, i1), (j0, j1), (k0, k1)), values in restored_slabs(
+        lambda box: crop(probability, box).array, probability, onto
+    ):
+        together[k0:k1, j0:j1, i0:i1] = values
+        asked += 1
+    assert asked > 3
+    np.testing.assert_allclose(together, restore(probability, onto, negligible=0.0), rtol=0, atol=1e-6)
 
 
 def test_masks_go_through_the_geometry_and_not_the_index() -> None:

@@ -6,8 +6,8 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from .manners import failures, wrap
 
-# What the user will do, in order: a function that gets the dialog (a wrapper; None for native file dialogs, which get
-# their arguments) and returns the answer. What was shown: title and text, for tests to look at.
+# What the user will do, in order: the answer, or a function that gets the dialog and returns it (None stands for native
+# dialogs). What was shown, as title and text, and which addresses were opened outside: for tests to look at.
 answers: list = []
 shown: list[tuple[str, str]] = []
 opened: list[str] = []
@@ -32,7 +32,7 @@ class QDialog(QtWidgets.QDialog):
         self.show()
         QtCore.QCoreApplication.processEvents()
         text = " ".join(label.text() for label in self.findChildren(QtWidgets.QLabel))
-        result = ask(self.windowTitle(), text, wrap(self), QtWidgets.QDialog.DialogCode.Rejected)
+        result = ask(self.windowTitle(), text, wrap(self), 0)
         self.done(int(result) if result is not None else self.result())
         return self.result()
 
@@ -47,17 +47,13 @@ class QMessageBox(QtWidgets.QMessageBox):
         QtCore.QCoreApplication.processEvents()
         answer = ask(self.windowTitle(), self.text(), wrap(self), QtWidgets.QMessageBox.StandardButton.Cancel)
         self.hide()
-        return int(answer) if answer is not None else int(QtWidgets.QMessageBox.StandardButton.NoButton)
+        return int(answer or 0)
 
     @staticmethod
     def question(_parent, title: str, text: str, *_others):
         return ask(title, text, None, QtWidgets.QMessageBox.StandardButton.No)
 
-    @staticmethod
-    def information(_parent, title: str, text: str, *_others):
-        return ask(title, text, None, QtWidgets.QMessageBox.StandardButton.Ok)
-
-    warning = critical = information
+    information = warning = critical = question
 
 
 class QFileDialog(QtWidgets.QFileDialog):
@@ -66,28 +62,14 @@ class QFileDialog(QtWidgets.QFileDialog):
     hostTransparent = hostReplaces = True
 
     @staticmethod
-    def getOpenFileName(_parent=None, title: str = "", folder: str = "", _filter: str = "", *_others) -> str:
+    def getOpenFileName(_parent=None, title: str = "", folder: str = "", *_others) -> str:
         return str(ask(title, folder, None, ""))
 
-    getSaveFileName = getOpenFileName
+    getSaveFileName = getExistingDirectory = getOpenFileName
 
     @staticmethod
-    def getExistingDirectory(_parent=None, title: str = "", folder: str = "", *_others) -> str:
-        return str(ask(title, folder, None, ""))
-
-    @staticmethod
-    def getOpenFileNames(_parent=None, title: str = "", folder: str = "", _filter: str = "", *_others) -> list[str]:
+    def getOpenFileNames(_parent=None, title: str = "", folder: str = "", *_others) -> list[str]:
         return [str(path) for path in ask(title, folder, None, [])]
-
-
-class QInputDialog(QtWidgets.QInputDialog):
-    """Questions for a text or a number."""
-
-    hostTransparent = hostReplaces = True
-
-    @staticmethod
-    def getText(_parent, title: str, text: str, *_others) -> str:
-        return str(ask(title, text, None, ""))
 
 
 class QDesktopServices(QtGui.QDesktopServices):

@@ -6,12 +6,11 @@ import weakref
 
 import shiboken6
 import vtk
-from PySide6 import QtGui, QtWidgets
+from PySide6 import QtWidgets
 from PySide6.QtCore import Property, Signal
 
-from .ctk_widgets import ctkDoubleSpinBox, ctkSliderWidget, stored
+from .ctk_widgets import row, stored
 from .ui_loader import widgetClasses
-
 
 observations: list[tuple] = []
 
@@ -37,10 +36,12 @@ def endObservations() -> None:
     observations.clear()
 
 
-class SceneWidget(QtWidgets.QWidget):
-    """What the scene's widgets share: they are told the scene."""
+class qMRMLWidget(QtWidgets.QWidget):
+    """A module's panel: it is told the scene."""
 
     sceneChanged = Signal(object)
+    hostSignals = {"mrmlSceneChanged(vtkMRMLScene*)": "sceneChanged"}
+    hostMethods = ("setMRMLScene", "mrmlScene")
     _scene = None
 
     def mrmlScene(self):
@@ -53,96 +54,61 @@ class SceneWidget(QtWidgets.QWidget):
             self.sceneChanged.emit(scene)
 
     def followScene(self) -> None:
-        pass
+        """For those that show something of the scene."""
 
 
-class qMRMLWidget(SceneWidget):
-    """A module's panel."""
-
-    hostSignals = {"mrmlSceneChanged(vtkMRMLScene*)": "sceneChanged"}
-    hostMethods = ("setMRMLScene", "mrmlScene", "pixmapFromIcon")
-
-
-class qMRMLNodeComboBox(SceneWidget):
+class qMRMLNodeComboBox(qMRMLWidget):
     """The nodes of some classes, by name, with one chosen."""
 
-    nodeChanged = Signal(object)
-    nodeIdChanged = Signal(str)
-    added = Signal(object)
-    activated = Signal(object)
-    hostSignals = {
-        "currentNodeChanged(vtkMRMLNode*)": "nodeChanged", "currentNodeIDChanged(QString)": "nodeIdChanged",
-        "nodeAddedByUser(vtkMRMLNode*)": "added", "nodeActivated(vtkMRMLNode*)": "activated",
-    }
-    hostMethods = (
-        "addNode", "editCurrentNode", "removeCurrentNode", "renameCurrentNode", "setCurrentNode", "setCurrentNodeID",
-        "setCurrentNodeIndex", "setMRMLScene", "addAttribute", "currentNode", "mrmlScene", "nodeCount", "nodeFromIndex",
-        "removeAttribute", "nodeTypeLabel", "setNodeTypeLabel",
-    )
+    nodeChanged, nodeIdChanged, activated = Signal(object), Signal(str), Signal(object)
+    hostSignals = {"currentNodeChanged(vtkMRMLNode*)": "nodeChanged", "currentNodeIDChanged(QString)": "nodeIdChanged",
+                   "nodeActivated(vtkMRMLNode*)": "activated"}
+    hostMethods = ("setCurrentNode", "setCurrentNodeID", "setMRMLScene", "addAttribute", "currentNode", "mrmlScene",
+                   "nodeCount", "removeAttribute")
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
-        self._combo, self._current, self._attributes, self._tags = QtWidgets.QComboBox(self), None, [], {}
-        QtWidgets.QHBoxLayout(self).addWidget(self._combo)
-        self.layout().setContentsMargins(0, 0, 0, 0)
-        self.setFocusProxy(self._combo)
-        self._combo.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
+        self._combo, self._current, self._attributes, self._followed = QtWidgets.QComboBox(self), None, [], []
+        row(self, self._combo)
         self._combo.setEnabled(False)
         self._combo.activated.connect(self._choose)
 
     def followScene(self) -> None:
-        for scene, tags in self._tags.items():
-            for tag in tags:
-                scene.RemoveObserver(tag)
-        self._tags = {}
         if self._scene:
-            events = (self._scene.NodeAddedEvent, self._scene.NodeRemovedEvent, self._scene.EndBatchProcessEvent)
-            self._tags[self._scene] = [observe(self._scene, event, self, "update_") for event in events]
+            for event in (self._scene.NodeAddedEvent, self._scene.NodeRemovedEvent, self._scene.EndBatchProcessEvent):
+                observe(self._scene, event, self, "update_")
         self._combo.setEnabled(self._scene is not None)
         self.update_()
 
     def nodes(self) -> list:
         """The nodes that may be chosen, in the scene's order."""
-        found = []
-        for index in range(self._scene.GetNumberOfNodes() if self._scene else 0):
-            node = self._scene.GetNthNode(index)
-            exact = not self.showChildNodeTypes
-            fits = any(node.GetClassName() == kind if exact else node.IsA(kind) for kind in self.nodeTypes)
-            fits = fits and not any(node.IsA(kind) for kind in self.hideChildNodeTypes)
-            fits = fits and (self.showHidden or not node.GetHideFromEditors())
-            fits = fits and all(node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name))
-                                for kind, name, value in self._attributes if node.IsA(kind))
-            if fits:
-                found.append(node)
-        return found
+        found = [self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes() if self._scene else 0)]
+        return [node for node in found
+                if any(node.IsA(kind) if self.showChildNodeTypes else node.GetClassName() == kind for kind in self.nodeTypes)
+                and not any(node.IsA(kind) for kind in self.hideChildNodeTypes)
+                and (self.showHidden or not node.GetHideFromEditors())
+                and all(node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name))
+                        for kind, name, value in self._attributes if node.IsA(kind))]
 
     def update_(self, _data=None) -> None:
-        """Show the nodes that there are now."""
+        """Show the nodes that there are now; a chosen one that went gives way to the first, or to none."""
         if self._scene and self._scene.IsBatchProcessing():
             return
         nodes = self.nodes()
         for node in nodes:
-            if node not in self._tags:
-                self._tags[node] = [observe(node, vtk.vtkCommand.ModifiedEvent, self, "_rename")]
-        self._fill(nodes)
+            if node not in self._followed:
+                self._followed.append(node)
+                observe(node, vtk.vtkCommand.ModifiedEvent, self, "_rename")
+        self._combo.clear()
+        for name, nodeId in [("None", "")] * self.noneEnabled + [(node.GetName(), node.GetID()) for node in nodes]:
+            self._combo.addItem(name, nodeId)
         if self._current not in nodes:
             self._take(None if self.noneEnabled or not nodes else nodes[0])
-
-    def _fill(self, nodes: list) -> None:
-        self._combo.clear()
-        if self.noneEnabled:
-            self._combo.addItem(self.noneDisplay, "")
-        for node in nodes:
-            self._combo.addItem(node.GetName(), node.GetID())
-        for text, enabled in (("Create new node", self.addEnabled), ("Rename current node", self.renameEnabled),
-                              ("Delete current node", self.removeEnabled)):
-            if enabled:
-                self._combo.addItem(text, None)
-        self._combo.setCurrentIndex(self._combo.findData(self._current.GetID() if self._current in nodes else ""))
+        self._combo.setCurrentIndex(self._combo.findData(self._current.GetID() if self._current else ""))
 
     def _rename(self, _data) -> None:
-        if self._scene and [self._combo.itemText(row) for row in range(self._combo.count())
-                            if self._combo.itemData(row)] != [node.GetName() for node in self.nodes()]:
+        shown = [self._combo.itemText(index) for index in range(self._combo.count()) if self._combo.itemData(index)]
+        if shown != [node.GetName() for node in self.nodes()]:
             self.update_()
 
     def _take(self, node) -> None:
@@ -152,12 +118,9 @@ class qMRMLNodeComboBox(SceneWidget):
             self.nodeChanged.emit(node)
             self.nodeIdChanged.emit(node.GetID() if node else "")
 
-    def _choose(self, row: int) -> None:
-        if self._combo.itemData(row) is None:
-            self._combo.setCurrentIndex(self._combo.findData(self._current.GetID() if self._current else ""))
-        else:
-            self._take(self._scene.GetNodeByID(self._combo.itemData(row)) if self._combo.itemData(row) else None)
-            self.activated.emit(self._current)
+    def _choose(self, index: int) -> None:
+        self._take(self._scene.GetNodeByID(self._combo.itemData(index)) if self._combo.itemData(index) else None)
+        self.activated.emit(self._current)
 
     def currentNode(self):
         return self._current
@@ -168,13 +131,6 @@ class qMRMLNodeComboBox(SceneWidget):
         self._take(node if node in self.nodes() else None)
 
     setCurrentNodeID = setCurrentNode
-
-    def setCurrentNodeIndex(self, index: int) -> None:
-        self._take(self.nodeFromIndex(index))
-
-    def nodeFromIndex(self, index: int):
-        nodes = self.nodes()
-        return nodes[index] if 0 <= index < len(nodes) else None
 
     def nodeCount(self) -> int:
         return len(self.nodes())
@@ -187,134 +143,17 @@ class qMRMLNodeComboBox(SceneWidget):
         self._attributes = [entry for entry in self._attributes if entry[:2] != (kind, name)]
         self.update_()
 
-    def addNode(self, kind: str = ""):
-        node = self._scene.AddNewNodeByClass(kind or self.nodeTypes[0], self.baseName)
-        if self.selectNodeUponCreation:
-            self._take(node)
-        self.added.emit(node)
-        return node
-
-    def removeCurrentNode(self) -> None:
-        if self._current:
-            self._scene.RemoveNode(self._current)
-
     nodeTypes = stored("QStringList", "nodeTypes", [], "update_")
     hideChildNodeTypes = stored("QStringList", "hideChildNodeTypes", [], "update_")
-    showChildNodeTypes = stored(bool, "showChildNodeTypes", True, "update_")
-    showHidden = stored(bool, "showHidden", False, "update_")
-    noneEnabled = stored(bool, "noneEnabled", False, "update_")
-    noneDisplay = stored(str, "noneDisplay", "None", "update_")
-    addEnabled = stored(bool, "addEnabled", True, "update_")
-    removeEnabled = stored(bool, "removeEnabled", True, "update_")
-    renameEnabled = stored(bool, "renameEnabled", False, "update_")
-    editEnabled = stored(bool, "editEnabled", False)
-    baseName = stored(str, "baseName", "")
+    showChildNodeTypes, showHidden, noneEnabled = (
+        stored(bool, name, default, "update_")
+        for name, default in (("showChildNodeTypes", True), ("showHidden", False), ("noneEnabled", False)))
+    # Offered as entries of the list, which the modules here switch off.
+    addEnabled, removeEnabled, renameEnabled, editEnabled = (
+        stored(bool, name, False) for name in ("addEnabled", "removeEnabled", "renameEnabled", "editEnabled"))
+    baseName, noneDisplay = stored(str, "baseName", ""), stored(str, "noneDisplay", "None")
     selectNodeUponCreation = stored(bool, "selectNodeUponCreation", True)
-    interactionNodeSingletonTag = stored(str, "interactionNodeSingletonTag", "")
     currentNodeID = Property(str, lambda self: self._current.GetID() if self._current else "", setCurrentNode)
-    currentNodeId = currentNodeID
-
-
-class qMRMLColorTableComboBox(qMRMLNodeComboBox):
-    """The colour tables."""
-
-    def __init__(self, parent=None) -> None:
-        super().__init__(parent)
-        self.nodeTypes = ["vtkMRMLColorNode"]
-        self.addEnabled = self.removeEnabled = False
-        self.showHidden = True
-
-
-class qMRMLTableView(QtWidgets.QTableView):
-    """A table node's cells."""
-
-    sceneChanged = Signal(object)
-    selectedChanged = Signal()
-    hostSignals = {"mrmlSceneChanged(vtkMRMLScene*)": "sceneChanged", "selectionChanged()": "selectedChanged"}
-    hostMethods = ("setMRMLScene", "setMRMLTableNode", "mrmlScene", "mrmlTableNode", "copySelection", "tableModel",
-                   "setFirstRowLocked", "setFirstColumnLocked", "setTransposed")
-
-    def __init__(self, parent=None) -> None:
-        super().__init__(parent)
-        self._scene = self._table = self._tag = None
-        self.setModel(QtGui.QStandardItemModel(self))
-        self.selectionModel().selectionChanged.connect(lambda *_: self.selectedChanged.emit())
-
-    def mrmlScene(self):
-        return self._scene
-
-    def setMRMLScene(self, scene) -> None:
-        self._scene = scene
-        self.sceneChanged.emit(scene)
-
-    def mrmlTableNode(self):
-        return self._table
-
-    def tableModel(self):
-        return self.model()
-
-    def setMRMLTableNode(self, node) -> None:
-        if self._table and self._tag:
-            self._table.RemoveObserver(self._tag)
-        self._table = node
-        self._tag = observe(node, vtk.vtkCommand.ModifiedEvent, self, "fill") if node else None
-        self.fill()
-
-    def fill(self, _data=None) -> None:
-        """Show what the table node holds now."""
-        model, table = self.model(), self._table.GetTable() if self._table else vtk.vtkTable()
-        model.clear()
-        columns = range(table.GetNumberOfColumns())
-        model.setHorizontalHeaderLabels([table.GetColumnName(column) or "" for column in columns])
-        for row in range(table.GetNumberOfRows()):
-            model.appendRow([QtGui.QStandardItem(table.GetValue(row, column).ToString()) for column in columns])
-
-    def copySelection(self) -> None:
-        rows: dict[int, list[str]] = {}
-        for index in sorted(self.selectionModel().selectedIndexes(), key=lambda index: (index.row(), index.column())):
-            rows.setdefault(index.row(), []).append(str(index.data()))
-        QtGui.QGuiApplication.clipboard().setText("\n".join("\t".join(row) for row in rows.values()))
-
-    def setFirstRowLocked(self, value: bool) -> None:
-        self.firstRowLocked = value
-
-    def setFirstColumnLocked(self, value: bool) -> None:
-        self.firstColumnLocked = value
-
-    def setTransposed(self, value: bool) -> None:
-        self.transposed = value
-
-    firstRowLocked = stored(bool, "firstRowLocked", False)
-    firstColumnLocked = stored(bool, "firstColumnLocked", False)
-    transposed = stored(bool, "transposed", False)
-
-
-class qMRMLSliderWidget(ctkSliderWidget):
-    """ctkSliderWidget that may take its unit from the scene."""
-
-    hostMethods = (*ctkSliderWidget.hostMethods, "setMRMLScene", "mrmlScene")
-
-    def setMRMLScene(self, scene) -> None:
-        self._scene = scene
-
-    def mrmlScene(self):
-        return self._scene
-
-    quantity = stored(str, "quantity", "")
-
-
-class qMRMLSpinBox(ctkDoubleSpinBox):
-    """ctkDoubleSpinBox that may take its unit from the scene."""
-
-    hostMethods = (*ctkDoubleSpinBox.hostMethods, "setMRMLScene", "mrmlScene")
-
-    def setMRMLScene(self, scene) -> None:
-        self._scene = scene
-
-    def mrmlScene(self):
-        return self._scene
-
-    quantity = stored(str, "quantity", "")
 
 
 CLASSES = {name: value for name, value in list(globals().items()) if name.startswith("qMRML")}

@@ -1,11 +1,7 @@
-"""How each type of a parameter is kept in a vtkMRMLScriptedModuleNode: under which names, as which text.
-
-The names and texts are the application's, so that a scene saved there and one saved here hold the same.
-"""
+"""How each type of a parameter is kept in a vtkMRMLScriptedModuleNode: under the names and texts of the application."""
 
 from __future__ import annotations
 
-import collections.abc
 import enum
 import pathlib
 import types
@@ -17,44 +13,25 @@ import slicer
 class Validator:
     """Refuses values; used as annotation: ``Annotated[int, WithinRange(0, 5)]``."""
 
-    def validate(self, value) -> None:
-        raise NotImplementedError
+    names: tuple[str, ...] = ()
+    accepts = staticmethod(lambda self, value: True)
 
-
-class WithinRange(Validator):
-    def __init__(self, minimum, maximum) -> None:
-        self.minimum, self.maximum = minimum, maximum
+    def __init__(self, *limits) -> None:
+        vars(self).update(zip(self.names, limits, strict=True))
 
     def validate(self, value) -> None:
-        if not self.minimum <= value <= self.maximum:
-            raise ValueError(f"{value} is not within [{self.minimum}, {self.maximum}]")
+        if not type(self).accepts(self, value):
+            raise ValueError(f"{value!r} is refused by {type(self).__name__}({vars(self)})")
 
 
-class Minimum(Validator):
-    def __init__(self, minimum) -> None:
-        self.minimum = minimum
-
-    def validate(self, value) -> None:
-        if value < self.minimum:
-            raise ValueError(f"{value} is less than {self.minimum}")
+def _validator(name: str, names: tuple, accepts) -> type:
+    return type(name, (Validator,), {"names": names, "accepts": staticmethod(accepts)})
 
 
-class Maximum(Validator):
-    def __init__(self, maximum) -> None:
-        self.maximum = maximum
-
-    def validate(self, value) -> None:
-        if value > self.maximum:
-            raise ValueError(f"{value} is more than {self.maximum}")
-
-
-class Choice(Validator):
-    def __init__(self, choices) -> None:
-        self.choices = choices
-
-    def validate(self, value) -> None:
-        if value not in self.choices:
-            raise ValueError(f"{value!r} is not one of {self.choices}")
+WithinRange = _validator("WithinRange", ("minimum", "maximum"), lambda self, value: self.minimum <= value <= self.maximum)
+Minimum = _validator("Minimum", ("minimum",), lambda self, value: value >= self.minimum)
+Maximum = _validator("Maximum", ("maximum",), lambda self, value: value <= self.maximum)
+Choice = _validator("Choice", ("choices",), lambda self, value: value in self.choices)
 
 
 class Default:
@@ -68,49 +45,50 @@ class Default:
         return self._generator() if self._generator else self._value
 
 
-class Text:
-    """A type that is one text: int, float, str, bool, a path, an enumeration."""
+class Kind:
+    """A type that is one text: int, float, str, bool, a path, an enumeration; the others derive from it."""
 
-    def __init__(self, kind: type, accepted, write, read, default) -> None:
-        self.kind, self.accepted, self._write, self._read, self.default = kind, accepted, write, read, default
+    def __init__(self, kind, accepted=None, write=str, read=None, default=None, validators=()) -> None:
+        self.kind, self.accepted, self.validators = kind, accepted or kind, validators
+        self.toText, self.fromText, self.default = write, read or kind, default or kind
 
-    def validate(self, value) -> None:
+    def check(self, value) -> None:
         if value is None:
             raise ValueError("Value must not be None")
         if not isinstance(value, self.accepted):
             raise TypeError(f"{value!r} is no {self.kind.__name__}")
 
+    def validate(self, value) -> None:
+        self.check(value)
+        for validator in self.validators:
+            validator.validate(value)
+
     def isIn(self, node, name: str) -> bool:
         return bool(node.HasParameter(name))
 
     def write(self, node, name: str, value) -> None:
         self.validate(value)
-        node.SetParameter(name, self._write(value))
+        with slicer.util.NodeModify(node):
+            self.store(node, name, value)
+
+    def store(self, node, name: str, value) -> None:
+        node.SetParameter(name, self.toText(value))
 
     def read(self, node, name: str):
-        return self._read(node.GetParameter(name))
+        return self.fromText(node.GetParameter(name))
 
     def remove(self, node, name: str) -> None:
         node.UnsetParameter(name)
 
 
-class Nodes:
+class NodeKind(Kind):
     """A MRML node: a node reference, beside an empty text that tells "none" from "not there"."""
 
-    default = staticmethod(lambda: None)
+    def check(self, value) -> None:
+        if value is not None:
+            super().check(value)
 
-    def __init__(self, kind: type) -> None:
-        self.kind = kind
-
-    def validate(self, value) -> None:
-        if value is not None and not isinstance(value, self.kind):
-            raise TypeError(f"{value!r} is no {self.kind.__name__}")
-
-    def isIn(self, node, name: str) -> bool:
-        return bool(node.HasParameter(name))
-
-    def write(self, node, name: str, value) -> None:
-        self.validate(value)
+    def store(self, node, name: str, value) -> None:
         node.SetParameter(name, "")
         node.SetNodeReferenceID(name, value.GetID() if value is not None else None)
 
@@ -122,42 +100,8 @@ class Nodes:
         node.RemoveNodeReferenceIDs(name)
 
 
-class ObservedList(collections.abc.MutableSequence):
+class ObservedList(list):
     """A list whose changes go into the parameter node; "+" and "*" are refused, as there."""
-
-    def __init__(self, kind: Lists, node, name: str, values: list) -> None:
-        self._kind, self._node, self._name, self._values = kind, node, name, values
-
-    def _changed(self, change, *arguments):
-        values = list(self._values)
-        result = change(values, *arguments)
-        self._kind.write(self._node, self._name, values)
-        self._values = values
-        return result
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __getitem__(self, index):
-        return self._values[index]
-
-    def __setitem__(self, index, value) -> None:
-        self._changed(list.__setitem__, index, value)
-
-    def __delitem__(self, index) -> None:
-        self._changed(list.__delitem__, index)
-
-    def insert(self, index: int, value) -> None:
-        self._changed(list.insert, index, value)
-
-    def sort(self, **how) -> None:
-        self._changed(lambda values: values.sort(**how))
-
-    def __eq__(self, other) -> bool:
-        return self._values == (other._values if isinstance(other, ObservedList) else other)
-
-    def __repr__(self) -> str:
-        return f"ObservedList({self._values})"
 
     def __add__(self, _other):
         raise NotImplementedError("A list of a parameter node cannot be added; += can")
@@ -165,101 +109,83 @@ class ObservedList(collections.abc.MutableSequence):
     __radd__ = __mul__ = __rmul__ = __add__
 
 
-class Lists:
+def _observed(name: str):
+    def change(self, *arguments, **named):
+        values = list(self)
+        result = getattr(values, name)(*arguments, **named)
+        self.save(values)
+        list.__setitem__(self, slice(None), values)
+        return self if name == "__iadd__" else result
+
+    return change
+
+
+for _name in ("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "__setitem__", "__delitem__",
+              "__iadd__"):
+    setattr(ObservedList, _name, _observed(_name))
+
+
+class ListKind(Kind):
     """list[X]: its length, and the items by number."""
 
-    default = list
-
-    def __init__(self, item) -> None:
-        self.item = item
-
-    def validate(self, value) -> None:
+    def check(self, value) -> None:
         for item in value:
-            self.item.validate(item)
+            self.kind.validate(item)
 
     def isIn(self, node, name: str) -> bool:
         return bool(node.HasParameter(f"{name}.len"))
 
-    def write(self, node, name: str, value) -> None:
-        value = list(value)
-        self.validate(value)
-        with slicer.util.NodeModify(node):
-            self.remove(node, name)
-            for index, item in enumerate(value):
-                self.item.write(node, f"{name}.{index}", item)
-            node.SetParameter(f"{name}.len", str(len(value)))
+    def store(self, node, name: str, value) -> None:
+        self.remove(node, name)
+        for index, item in enumerate(value):
+            self.kind.write(node, f"{name}.{index}", item)
+        node.SetParameter(f"{name}.len", str(len(value)))
 
     def read(self, node, name: str) -> ObservedList:
-        length = int(node.GetParameter(f"{name}.len"))
-        return ObservedList(self, node, name, [self.item.read(node, f"{name}.{index}") for index in range(length)])
+        found = ObservedList(self.kind.read(node, f"{name}.{index}") for index in range(int(node.GetParameter(f"{name}.len"))))
+        found.save = lambda values: self.write(node, name, values)
+        return found
 
     def remove(self, node, name: str) -> None:
         for index in range(int(node.GetParameter(f"{name}.len") or 0)):
-            self.item.remove(node, f"{name}.{index}")
+            self.kind.remove(node, f"{name}.{index}")
         node.UnsetParameter(f"{name}.len")
 
 
-class Unions:
-    """Optional[X] and X | Y: the first kind that takes the value, under its number; None is a kind, too."""
+class NoneKind(Kind):
+    """None, as a part of a union."""
 
-    def __init__(self, kinds: list) -> None:
-        self.kinds = kinds
+    def check(self, value) -> None:
+        if value is not None:
+            raise ValueError("Value must be None")
 
-    def default(self):
-        return None if len(self.kinds) == 2 and self.kinds[1] is None else self.kinds[0].default()
 
-    def _kindOf(self, value) -> int:
-        for index, kind in enumerate(self.kinds):
+class UnionKind(Kind):
+    """X | None and X | Y: the first kind that takes the value, under its number."""
+
+    def check(self, value) -> int:
+        for index, kind in enumerate(self.kind):
             try:
-                if kind is not None:
-                    kind.validate(value)
-                if kind is not None or value is None:
-                    return index
+                kind.validate(value)
+                return index
             except (TypeError, ValueError):
                 continue
         raise TypeError(f"Unable to write value {value!r}")
 
-    validate = _kindOf
-
     def isIn(self, node, name: str) -> bool:
-        return any(node.HasParameter(f"{name}.{index}") if kind is None else kind.isIn(node, f"{name}.{index}")
-                   for index, kind in enumerate(self.kinds))
+        return any(kind.isIn(node, f"{name}.{index}") for index, kind in enumerate(self.kind))
 
-    def write(self, node, name: str, value) -> None:
-        chosen = self._kindOf(value)
-        with slicer.util.NodeModify(node):
-            self.remove(node, name)
-            if self.kinds[chosen] is None:
-                node.SetParameter(f"{name}.{chosen}", "True")
-            else:
-                self.kinds[chosen].write(node, f"{name}.{chosen}", value)
+    def store(self, node, name: str, value) -> None:
+        self.remove(node, name)
+        self.kind[self.check(value)].write(node, f"{name}.{self.check(value)}", value)
 
     def read(self, node, name: str):
-        for index, kind in enumerate(self.kinds):
-            if kind is not None and kind.isIn(node, f"{name}.{index}"):
-                return kind.read(node, f"{name}.{index}")
-        return None
+        return next((kind.read(node, f"{name}.{index}") for index, kind in enumerate(self.kind)
+                     if kind.isIn(node, f"{name}.{index}")), None)
 
     def remove(self, node, name: str) -> None:
-        for index, kind in enumerate(self.kinds):
-            node.UnsetParameter(f"{name}.{index}") if kind is None else kind.remove(node, f"{name}.{index}")
-
-
-class Validated:
-    """A kind with the validators of its annotation."""
-
-    def __init__(self, kind, validators: list) -> None:
-        self.kind, self.validators = kind, validators
-        self.isIn, self.read, self.remove, self.default = kind.isIn, kind.read, kind.remove, kind.default
-
-    def validate(self, value) -> None:
-        self.kind.validate(value)
-        for validator in self.validators:
-            validator.validate(value)
-
-    def write(self, node, name: str, value) -> None:
-        self.validate(value)
-        self.kind.write(node, name, value)
+        for index, kind in enumerate(self.kind):
+            kind.remove(node, f"{name}.{index}")
 
 
 def split(annotated) -> tuple:
@@ -268,35 +194,35 @@ def split(annotated) -> tuple:
     return found[0], list(found[1:-1])
 
 
-def kindOf(annotated):
+def kindOf(annotated) -> Kind:
     """What keeps values of a type; raises for a type that the application cannot keep either."""
     kind, annotations = split(annotated)
-    return Validated(_plainKind(kind), [entry for entry in annotations if isinstance(entry, Validator)])
-
-
-def _plainKind(kind):
+    validators = [entry for entry in annotations if isinstance(entry, Validator)]
+    isClass, origin = isinstance(kind, type), typing.get_origin(kind)
     if kind in (int, float):
-        return Text(kind, (int, float) if kind is float else int, str, kind, lambda: 0)
-    if kind is bool:
-        return Text(bool, bool, lambda value: "True" if value else "False", lambda text: text == "True", bool)
+        return Kind(kind, (int, float) if kind is float else int, default=int, validators=validators)
     if kind is str:
-        return Text(str, str, str, str, str)
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return Text(kind, kind, lambda value: value.name, lambda text: _member(kind, text), lambda: next(iter(kind)))
-    if isinstance(kind, type) and issubclass(kind, pathlib.PurePath):
-        return Text(kind, kind, str, kind, kind)
-    if isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode):
-        return Nodes(kind)
+        return Kind(str, validators=validators)
+    if kind is bool:
+        return Kind(bool, read=lambda text: text == "True", validators=validators)
+    if isClass and issubclass(kind, enum.Enum):
+        def member(text: str):
+            if text not in kind.__members__:
+                raise ValueError(f"Found {text!r} in parameter node but it is not a name in {kind!r}")
+            return kind[text]
+
+        return Kind(kind, None, lambda value: value.name, member, lambda: next(iter(kind)), validators)
+    if isClass and issubclass(kind, pathlib.PurePath):
+        return Kind(kind, validators=validators)
+    if isClass and issubclass(kind, slicer.vtkMRMLNode):
+        return NodeKind(kind, default=lambda: None, validators=validators)
     if getattr(kind, "_is_parameterPack", False):
         return kind.packKind
-    if typing.get_origin(kind) is list:
-        return Lists(kindOf(typing.get_args(kind)[0]))
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return Unions([None if part is type(None) else kindOf(part) for part in typing.get_args(kind)])
+    if origin is list:
+        return ListKind(kindOf(typing.get_args(kind)[0]), default=list, validators=validators)
+    if origin in (typing.Union, types.UnionType):
+        parts = typing.get_args(kind)
+        kinds = [NoneKind(type(None), read=lambda text: None) if part is type(None) else kindOf(part) for part in parts]
+        optional = len(parts) == 2 and parts[1] is type(None)
+        return UnionKind(kinds, default=(lambda: None) if optional else kinds[0].default, validators=validators)
     raise TypeError(f"Unable to create serializer for type {kind}")
-
-
-def _member(kind: type, text: str):
-    if text not in kind.__members__:
-        raise ValueError(f"Found {text!r} in parameter node but it is not a name in {kind!r}")
-    return kind[text]

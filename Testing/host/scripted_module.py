@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import sys
 import unittest
@@ -15,7 +14,7 @@ from PySide6.QtCore import Property
 
 from .ctk_widgets import stored
 from .manners import classFor, failures, wrap
-from .mrml_widgets import SceneWidget
+from .mrml_widgets import qMRMLWidget
 
 
 class qSlicerScriptedLoadableModule(QtCore.QObject):
@@ -23,7 +22,7 @@ class qSlicerScriptedLoadableModule(QtCore.QObject):
 
     hostMethods = ("widgetRepresentation",)
 
-    def __init__(self, name: str = "", path: str = "") -> None:
+    def __init__(self, name: str, path: str) -> None:
         super().__init__()
         self._name, self._path, self._widget = name, path, None
 
@@ -33,24 +32,17 @@ class qSlicerScriptedLoadableModule(QtCore.QObject):
             self._widget.reload()
         return self._widget
 
-    title = stored(str, "title", "")
-    categories = stored("QStringList", "categories", [])
-    dependencies = stored("QStringList", "dependencies", [])
-    contributors = stored("QStringList", "contributors", [])
-    associatedNodeTypes = stored("QStringList", "associatedNodeTypes", [])
-    helpText = stored(str, "helpText", "")
-    acknowledgementText = stored(str, "acknowledgementText", "")
-    icon = stored(QtGui.QIcon, "icon", None)
-    hidden = stored(bool, "hidden", False)
-    index = stored(int, "index", 0)
-    name = Property(str, lambda self: self._name)
-    path = Property(str, lambda self: self._path)
+    title, helpText, acknowledgementText = (
+        stored(str, name, "") for name in ("title", "helpText", "acknowledgementText"))
+    categories, dependencies, contributors, associatedNodeTypes = (
+        stored("QStringList", name, []) for name in ("categories", "dependencies", "contributors", "associatedNodeTypes"))
+    icon, hidden, index = stored(QtGui.QIcon, "icon", None), stored(bool, "hidden", False), stored(int, "index", 0)
+    name, path = Property(str, lambda self: self._name), Property(str, lambda self: self._path)
 
 
-class qSlicerScriptedLoadableModuleWidget(SceneWidget):
+class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
     """The place in the module panel where a module's Python widget puts its own."""
 
-    hostSignals = {"mrmlSceneChanged(vtkMRMLScene*)": "sceneChanged"}
     hostMethods = ("setMRMLScene", "reload", "self", "enter", "exit", "module")
 
     def __init__(self, module=None) -> None:
@@ -75,15 +67,11 @@ class qSlicerScriptedLoadableModuleWidget(SceneWidget):
 
     def enter(self) -> None:
         self._entered = True
-        self._call("enter")
+        getattr(self._python, "enter", lambda: None)()
 
     def exit(self) -> None:
         self._entered = False
-        self._call("exit")
-
-    def _call(self, name: str) -> None:
-        if hasattr(self._python, name):
-            getattr(self._python, name)()
+        getattr(self._python, "exit", lambda: None)()
 
     isEntered = Property(bool, lambda self: self._entered)
     moduleName = Property(str, lambda self: self._module.property("name"))
@@ -94,11 +82,9 @@ class ScriptedLoadableModule:
 
     def __init__(self, parent) -> None:
         self.parent, self.moduleName = parent, type(self).__name__
-        for ending in (".svg", ".png"):
-            icon = Path(parent.path).parent / "Resources" / "Icons" / (self.moduleName + ending)
-            if icon.is_file():
-                parent.icon = classFor(QtGui.QIcon)(str(icon))
-                break
+        icons = [Path(self.resourcePath(f"Icons/{self.moduleName}{ending}")) for ending in (".svg", ".png")]
+        for icon in [icon for icon in icons if icon.is_file()][:1]:
+            parent.icon = classFor(QtGui.QIcon)(str(icon))
         slicer.selfTests[self.moduleName] = self.runTest
 
     def resourcePath(self, name: str) -> str:
@@ -108,9 +94,7 @@ class ScriptedLoadableModule:
         return ""
 
     def runTest(self, msec: int = 100, **options) -> None:
-        test = getattr(sys.modules[self.__module__], f"{self.moduleName}Test")()
-        test.messageDelay = msec
-        test.runTest(**options)
+        getattr(sys.modules[self.__module__], f"{self.moduleName}Test")().runTest(**options)
 
 
 class ScriptedLoadableModuleWidget:
@@ -118,10 +102,8 @@ class ScriptedLoadableModuleWidget:
 
     def __init__(self, parent=None) -> None:
         super().__init__()
-        self.moduleName = type(self).__name__.removesuffix("Widget")
-        self.developerMode = slicer.util.settingsValue("Developer/DeveloperMode", False, slicer.util.toBool)
-        self.parent = parent
-        self.layout = parent.layout()
+        self.moduleName, self.developerMode = type(self).__name__.removesuffix("Widget"), False
+        self.parent, self.layout = parent, parent.layout()
         slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
     def resourcePath(self, name: str) -> str:
@@ -131,7 +113,7 @@ class ScriptedLoadableModuleWidget:
         """The application's own adds the developer's buttons here."""
 
     def cleanup(self) -> None:
-        pass
+        """For the module's own."""
 
     def _onModuleAboutToBeUnloaded(self, name: str) -> None:
         if name == self.moduleName:
@@ -147,32 +129,22 @@ class ScriptedLoadableModuleLogic:
 
     def __init__(self, parent=None) -> None:
         super().__init__()
-        self.moduleName = type(self).__name__.removesuffix("Logic")
-        self.isSingletonParameterNode = True
+        self.moduleName, self.isSingletonParameterNode = type(self).__name__.removesuffix("Logic"), True
 
     def getParameterNode(self):
         node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
         if node is None:
-            node = slicer.mrmlScene.AddNode(self.createParameterNode())
+            node = slicer.vtkMRMLScriptedModuleNode()
+            node.SetSingletonTag(self.moduleName)
+            node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
+            node = slicer.mrmlScene.AddNode(node)
         if node.GetAttribute("ModuleName") != self.moduleName:
             node.SetAttribute("ModuleName", self.moduleName)
-        return node
-
-    def createParameterNode(self):
-        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
-        node.UnRegister(None)  # or it leaks
-        node.SetSingletonTag(self.moduleName)
-        node.SetAttribute("ModuleName", self.moduleName)
-        node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
         return node
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):
     """A module's self test, run inside the application."""
-
-    def __init__(self, *arguments, **options) -> None:
-        super().__init__(*arguments, **options)
-        self.messageDelay = 0
 
     def delayDisplay(self, message: str, requestedDelay=None, msec=None) -> None:
         slicer.util.delayDisplay(message, 0)
@@ -187,11 +159,9 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
 CLASSES = {cls.__name__: cls for cls in (qSlicerScriptedLoadableModule, qSlicerScriptedLoadableModuleWidget)}
 
 
-def loadModule(path: Path):
-    """Load a module file and let it describe itself; what :mod:`slicer.modules` then offers is returned."""
+def loadModule(path: Path) -> qSlicerScriptedLoadableModule:
+    """Load a module file and let it describe itself."""
     name = path.stem
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
     specification = importlib.util.spec_from_file_location(name, path)
     sys.modules[name] = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(sys.modules[name])

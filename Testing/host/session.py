@@ -15,20 +15,11 @@ import slicer
 import slicer.util
 from PySide6 import QtCore, QtWidgets
 
-from . import (
-    ctk_widgets,
-    dialogs,
-    layouts,
-    manners,
-    mrml_widgets,
-    namespaces,
-    parameter_node,
-    scripted_module,
-    slicer_application,
-    views,
-)
+from . import ctk_widgets, dialogs, layouts, manners, mrml_widgets, namespaces, parameter_node, scripted_module
+from . import slicer_application, views
 
 ROOT = Path(__file__).resolve().parents[2]
+MODULES = ("AGUNETRSegment", "AGUNETRTrain")
 
 
 class HostFailure(AssertionError):
@@ -37,45 +28,37 @@ class HostFailure(AssertionError):
 
 def _module(name: str, source, names) -> types.ModuleType:
     made = types.ModuleType(name)
-    made.__dict__.update({name: getattr(source, name) for name in names})
-    made.__all__ = list(names)
+    vars(made).update({name: getattr(source, name) for name in names}, __all__=list(names))
     return made
 
 
-def _modules() -> dict[str, types.ModuleType]:
-    i18n = types.ModuleType("slicer.i18n")
-    i18n.tr, i18n.translate = lambda text: text, lambda _context, text: text
-    return {
-        "qt": namespaces.QtModule("qt"),
-        "ctk": namespaces.WidgetsModule("ctk", ctk_widgets.CLASSES),
-        "slicer.i18n": i18n,
-        "slicer.parameterNodeWrapper": _module("slicer.parameterNodeWrapper", parameter_node, (
-            "Choice", "Decimals", "Default", "Maximum", "Minimum", "SingleStep", "Validator", "WithinRange",
-            "isParameterNodeWrapper", "isParameterPack", "parameterNodeWrapper", "parameterPack")),
-        "slicer.ScriptedLoadableModule": _module("slicer.ScriptedLoadableModule", scripted_module, (
-            "ScriptedLoadableModule", "ScriptedLoadableModuleLogic", "ScriptedLoadableModuleTest",
-            "ScriptedLoadableModuleWidget")),
-    }
-
-
-MODULES = _modules()
+PARAMETERS, SCRIPTED = "slicer.parameterNodeWrapper", "slicer.ScriptedLoadableModule"
+OFFERED = {
+    "qt": namespaces.QtModule("qt"),
+    "ctk": namespaces.WidgetsModule("ctk", ctk_widgets.CLASSES),
+    "slicer.i18n": types.ModuleType("slicer.i18n"),
+    PARAMETERS: _module(PARAMETERS, parameter_node, (
+        *(cls.__name__ for cls in parameter_node.OFFERED), "isParameterNodeWrapper", "isParameterPack",
+        "parameterNodeWrapper", "parameterPack")),
+    SCRIPTED: _module(SCRIPTED, scripted_module, [f"ScriptedLoadableModule{part}" for part in ("", "Logic", "Test", "Widget")]),
+}
+OFFERED["slicer.i18n"].tr, OFFERED["slicer.i18n"].translate = lambda text: text, lambda _context, text: text
 
 
 class Application:
     """What a test has of the running application."""
 
-    def __init__(self, native, folder: Path) -> None:
-        self.native, self.folder = native, folder
+    def __init__(self, native) -> None:
+        self.native, self.window = native, native.window
         self.failures, self.dialogs, self.opened = manners.failures, dialogs.shown, dialogs.opened
-        self.window = native.window
 
     def openModule(self, name: str):
         """Load a module file where that was not done yet, and show the module; its Python widget is returned."""
         if not hasattr(slicer.modules, name.lower()):
             module = scripted_module.loadModule(ROOT / name / f"{name}.py")
-            self.native.moduleManager().moduleLoaded.emit(name)
-            self.native.startupCompleted.emit()
             module.setParent(self.native.moduleManager())
+            self.native.moduleManager().loaded.emit(name)
+            self.native.completed.emit()
         self.window.show()
         slicer.util.selectModule(name)
         self.processEvents()
@@ -107,8 +90,7 @@ class Application:
     def grab(self, path: Path, widget=None) -> Path:
         """Save a picture of a widget, or of the window."""
         self.processEvents()
-        native = manners.unwrap(widget) if widget is not None else self.window
-        if not native.grab().save(str(path)):
+        if not (manners.unwrap(widget) if widget is not None else self.window).grab().save(str(path)):
             raise OSError(f"{path} could not be written")
         return path
 
@@ -116,33 +98,27 @@ class Application:
 @contextlib.contextmanager
 def application(folder: Path | None = None):
     """Start the application, in a folder of its own; at the end it closes and everything that it put in place goes."""
-    before = {name: sys.modules.get(name) for name in MODULES}
-    missing = object()
-    attributes = {**mrml_widgets.CLASSES, **slicer_application.CLASSES, **scripted_module.CLASSES, **layouts.CLASSES}
-    names = [*attributes, "app", "mrmlScene", "modules", "selfTests", *[n.partition(".")[2] for n in MODULES if "." in n]]
-    kept = {name: vars(slicer).get(name, missing) for name in names}
-    path, libraries = list(sys.path), set(sys.modules)
-    sys.path[:0] = [str(ROOT / name) for name in ("AGUNETRSegment", "AGUNETRTrain") if str(ROOT / name) not in sys.path]
-    sys.modules.update(MODULES)
-    for name, module in MODULES.items():
-        if "." in name:
-            setattr(slicer, name.partition(".")[2], module)
-    for name, cls in attributes.items():
-        setattr(slicer, name, manners.classFor(cls))
-    views.rendering, hook = False, sys.excepthook
-    sys.excepthook = _record  # observers of VTK and Qt's own calls end here
-    native = QtWidgets.QApplication.instance() or slicer_application.qSlicerApplication(["Slicer"])
-    QtCore.qInstallMessageHandler(_quiet)
-    for leftover in (manners.failures, dialogs.answers, dialogs.shown, dialogs.opened):
-        leftover.clear()
+    classes = {**mrml_widgets.CLASSES, **slicer_application.CLASSES, **scripted_module.CLASSES, **layouts.CLASSES}
+    before = {name: sys.modules.get(name) for name in OFFERED}
+    kept, path, libraries = dict(vars(slicer)), list(sys.path), set(sys.modules)
+    hook, search = sys.excepthook, os.environ["PATH"]
     with tempfile.TemporaryDirectory(prefix="host-", dir=folder, ignore_cleanup_errors=True) as temporary:
-        search = os.environ["PATH"]
+        sys.path[:0] = [str(ROOT / name) for name in MODULES if str(ROOT / name) not in sys.path]
+        sys.modules.update(OFFERED)
+        for name, module in [(name.partition(".")[2], module) for name, module in OFFERED.items() if "." in name]:
+            setattr(slicer, name, module)
+        for name, cls in classes.items():
+            setattr(slicer, name, manners.classFor(cls))
+        views.rendering, sys.excepthook = False, _record  # the observers of VTK and what Qt calls end there
         os.environ["PATH"] = f"{_bin(Path(temporary))}{os.pathsep}{search}"
+        for leftover in (manners.failures, dialogs.answers, dialogs.shown, dialogs.opened):
+            leftover.clear()
+        QtCore.qInstallMessageHandler(_quiet)
+        native = QtWidgets.QApplication.instance() or slicer_application.qSlicerApplication(["Slicer"])
         native.prepare(temporary)
         slicer.app = manners.wrap(native)
-        running = Application(native, Path(temporary))
         try:
-            yield running
+            yield Application(native)
             _close(native)
             if dialogs.answers:
                 manners.failures.append(f"Nobody asked for these answers: {dialogs.answers}")
@@ -152,20 +128,24 @@ def application(folder: Path | None = None):
             with contextlib.suppress(Exception):
                 _close(native)
             native.release()
-            os.environ["PATH"] = search
-            sys.path[:], sys.excepthook = path, hook
-            for name in set(sys.modules) - libraries:
-                if name.partition(".")[0] in ("AGUNETRSegment", "AGUNETRTrain"):
-                    del sys.modules[name]
-            for name, value in kept.items():
-                if value is missing:
-                    vars(slicer).pop(name, None)
-                else:
-                    setattr(slicer, name, value)
+            os.environ["PATH"], sys.path[:], sys.excepthook = search, path, hook
+            for name in [name for name in set(sys.modules) - libraries if name.partition(".")[0] in MODULES]:
+                del sys.modules[name]
+            for name in set(vars(slicer)) - set(kept):
+                delattr(slicer, name)
+            vars(slicer).update(kept)
             for name, value in before.items():
                 sys.modules.pop(name)
                 if value is not None:
                     sys.modules[name] = value
+
+
+def _close(native) -> None:
+    """What the application does when it closes: the shown module is left, then every module is unloaded."""
+    native.window.moduleSelector().selectModule("")
+    for name in native.moduleManager().modulesNames():
+        native.moduleManager().unloading.emit(name)
+    native.processEvents()
 
 
 def _bin(folder: Path) -> Path:
@@ -185,13 +165,3 @@ def _quiet(_kind, _context, message: str) -> None:
 def _record(kind, value, trace) -> None:
     manners.failures.append("".join(traceback.format_exception(kind, value, trace)))
     print(manners.failures[-1], file=sys.stderr)
-
-
-def _close(native) -> None:
-    """What the application does when it closes: the shown module is left, then every module is unloaded."""
-    native.window.moduleSelector().selectModule("")
-    for name in native.moduleManager().modulesNames():
-        native.moduleManager().moduleAboutToBeUnloaded.emit(name)
-    native.processEvents()
-
-

@@ -20,18 +20,15 @@ LOGICS = {
     "Volumes": "vtkSlicerVolumesLogic", "Segmentations": "vtkSlicerSegmentationsModuleLogic",
     "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic", "Tables": "vtkSlicerTablesLogic",
     "Markups": "vtkSlicerMarkupsLogic", "Sequences": "vtkSlicerSequencesLogic", "Models": "vtkSlicerModelsLogic",
-    "Transforms": "vtkSlicerTransformLogic",
-    "Texts": "vtkSlicerTextsLogic", "Units": "vtkSlicerUnitsLogic", "Cameras": "vtkSlicerCamerasModuleLogic",
-    "VolumeRendering": "vtkSlicerVolumeRenderingLogic", "CropVolume": "vtkSlicerCropVolumeLogic",
+    "Transforms": "vtkSlicerTransformLogic", "Texts": "vtkSlicerTextsLogic", "Cameras": "vtkSlicerCamerasModuleLogic",
 }
 
 
 class qSlicerModuleManager(QtCore.QObject):
     """The loaded modules."""
 
-    moduleLoaded = Signal(str)
-    moduleAboutToBeUnloaded = Signal(str)
-    hostSignals = {"moduleLoaded(QString)": "moduleLoaded", "moduleAboutToBeUnloaded(QString)": "moduleAboutToBeUnloaded"}
+    loaded, unloading = Signal(str), Signal(str)
+    hostSignals = {"moduleLoaded(QString)": "loaded", "moduleAboutToBeUnloaded(QString)": "unloading"}
     hostMethods = ("module", "modulesNames")
 
     def module(self, name: str):
@@ -44,8 +41,6 @@ class qSlicerModuleManager(QtCore.QObject):
 class qSlicerCoreIOManager(QtCore.QObject):
     """Reading and writing files, of the kinds that the core can."""
 
-    newFileLoaded = Signal(object)
-    hostSignals = {"newFileLoaded(qSlicerIO::IOProperties)": "newFileLoaded"}
     hostMethods = ("fileType", "loadNodes", "fileWriterFileType", "saveNodes")
 
     def fileType(self, path: str) -> str:
@@ -55,20 +50,18 @@ class qSlicerCoreIOManager(QtCore.QObject):
         return node.GetClassName()
 
     def loadNodes(self, kind: str, properties: dict, loaded, _messages=None) -> bool:
-        path, logics = str(properties["fileName"]), slicer.modules
-        node = None
-        if kind == "VolumeFile" and Path(path).is_file():
-            name = properties.get("name") or Path(path).name.partition(".")[0]
-            node = logics.volumes.logic().AddArchetypeVolume(path, name, int(properties.get("labelmap", False)))
+        path, node = Path(str(properties["fileName"])), None
+        if kind == "VolumeFile" and path.is_file():
+            name = properties.get("name") or path.name.partition(".")[0]
+            node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, int(properties.get("labelmap", False)))
         elif kind == "SegmentationFile":
-            node = logics.segmentations.logic().LoadSegmentationFromFile(path, True)
+            node = slicer.modules.segmentations.logic().LoadSegmentationFromFile(str(path), True)
         if node:
             loaded.AddItem(node)
         return node is not None
 
     def saveNodes(self, _kind: str, properties: dict, _messages=None) -> bool:
-        path = Path(str(properties["fileName"]))
-        scene = slicer.mrmlScene
+        path, scene = Path(str(properties["fileName"])), slicer.mrmlScene
         if "nodeID" in properties:
             node = scene.GetNodeByID(properties["nodeID"])
             if not node.GetStorageNode():
@@ -83,26 +76,19 @@ class qSlicerCoreIOManager(QtCore.QObject):
 class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
     """The list of modules above the views."""
 
-    moduleSelected = Signal(str)
-    hostSignals = {"moduleSelected(QString)": "moduleSelected"}
     hostMethods = ("selectModule",)
-
-    def __init__(self, parent=None) -> None:
-        super().__init__(parent)
-        self._selected = ""
+    _selected = ""
 
     def selectModule(self, name: str) -> None:
-        """Leave the module that is shown and enter another."""
-        window = self.parent()
+        """Leave the module that is shown and enter another; an empty name only leaves."""
         for chosen, call in ((self._selected, "exit"), (name, "enter")):
             module = getattr(slicer.modules, chosen.lower(), None)
-            if module is not None and hasattr(module, "widgetRepresentation"):
+            if hasattr(module, "widgetRepresentation"):
                 widget = module.widgetRepresentation().hostNative
                 if call == "enter":
-                    window.showModule(widget, module.title)
+                    self.parent().showModule(widget, module.title)
                 getattr(widget, call)()
         self._selected = name
-        self.moduleSelected.emit(name)
 
     selectedModule = Property(str, lambda self: self._selected)
 
@@ -118,19 +104,16 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
         self._selector, self._scroll = qSlicerModuleSelectorToolBar(self), QtWidgets.QScrollArea()
         self._scroll.setWidgetResizable(True)
         self._scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._title = QtWidgets.QLabel()
-        self._viewport = QtWidgets.QWidget()
-        layoutManager.setViewport(self._viewport)
-        panel = QtWidgets.QWidget()
-        column = QtWidgets.QVBoxLayout(panel)
+        self._title, viewport, panel = QtWidgets.QLabel(), QtWidgets.QWidget(), QtWidgets.QWidget()
+        layoutManager.setViewport(viewport)
+        column, splitter = QtWidgets.QVBoxLayout(panel), QtWidgets.QSplitter()
         column.addWidget(self._title)
         column.addWidget(self._scroll)
-        splitter = QtWidgets.QSplitter()
         splitter.addWidget(panel)
-        splitter.addWidget(self._viewport)
-        splitter.setStretchFactor(1, 1)
+        splitter.addWidget(viewport)
         splitter.setSizes([460, 940])
         self.setCentralWidget(splitter)
+        self.resize(1400, 900)
 
     def showModule(self, widget, title: str) -> None:
         if self._scroll.widget() is not widget:
@@ -148,42 +131,34 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
 class qSlicerApplication(QtWidgets.QApplication):
     """The application object; one a process, prepared anew for each test."""
 
-    startupCompleted = Signal()
-    mrmlSceneChanged = Signal(object)
-    hostSignals = {"startupCompleted()": "startupCompleted", "mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}
+    completed = Signal()
+    hostSignals = {"startupCompleted()": "completed"}
     hostMethods = (
         "applicationLogic", "coreIOManager", "ioManager", "layoutManager", "moduleManager", "moduleLogic", "mrmlScene",
-        "pauseRender", "processEvents", "restart", "resumeRender", "revisionUserSettings", "settings", "userSettings",
+        "pauseRender", "processEvents", "resumeRender", "revisionUserSettings", "settings", "userSettings",
         "startupEnvironment", "testingEnabled", "translate", "moduleDocumentationUrl", "setRenderPaused",
     )
 
     def prepare(self, folder: str) -> None:
         """A new scene with the core's logics, and managers that know nothing yet."""
-        self._scene, self._settings = slicer.vtkMRMLScene(), QtCore.QSettings(
-            f"{folder}/settings.ini", QtCore.QSettings.Format.IniFormat)
-        QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
-        QtCore.QSettings.setPath(QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, folder)
-        self._logic = slicer.vtkSlicerApplicationLogic()
+        ini = QtCore.QSettings.Format.IniFormat
+        QtCore.QSettings.setDefaultFormat(ini)
+        QtCore.QSettings.setPath(ini, QtCore.QSettings.Scope.UserScope, folder)
+        self._scene, self._settings = slicer.vtkMRMLScene(), QtCore.QSettings(f"{folder}/settings.ini", ini)
+        self._logic, self._manager, self._io = slicer.vtkSlicerApplicationLogic(), qSlicerModuleManager(), qSlicerCoreIOManager()
         self._logic.SetMRMLScene(self._scene)
-        self._manager, self._io = qSlicerModuleManager(), qSlicerCoreIOManager()
         self.temporaryPath = folder
         slicer.mrmlScene, slicer.selfTests, slicer.modules = self._scene, {}, types.SimpleNamespace()
-        colours = self._logic.GetColorLogic()
-        colours.SetMRMLScene(self._scene)
-        colours.AddDefaultColorNodes()
-        logics = {"Colors": colours}
-        for name, className in LOGICS.items():
-            if hasattr(slicer, className):
-                logics[name] = getattr(slicer, className)()
-                logics[name].SetMRMLApplicationLogic(self._logic)
-                logics[name].SetMRMLScene(self._scene)
-        for name, logic in logics.items():
+        self._logics = {"Colors": self._logic.GetColorLogic()}
+        self._logics.update({name: getattr(slicer, className)() for name, className in LOGICS.items()})
+        for name, logic in self._logics.items():
+            logic.SetMRMLApplicationLogic(self._logic)
+            logic.SetMRMLScene(self._scene)
             self._logic.SetModuleLogic(name, logic)
             setattr(slicer.modules, name.lower(), types.SimpleNamespace(name=name, logic=lambda logic=logic: logic))
-        self._kept = [*logics.values(), self._logic]
+        self._logics["Colors"].AddDefaultColorNodes()
         self._layouts = qSlicerLayoutManager(self._scene, self._logic)
         self.window = qSlicerMainWindow(self._layouts)
-        self.window.resize(1400, 900)
 
     def release(self) -> None:
         """Close what a test left: the window, the views and the scene."""
@@ -192,7 +167,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         self.window.deleteLater()
         endObservations()
         # The logics let go of the scene first: they would follow its nodes into their end.
-        for logic in self._kept:
+        for logic in (*self._logics.values(), self._logic):
             logic.SetMRMLScene(None)
         self._scene.Clear(1)
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
@@ -202,7 +177,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         return self._logic
 
     def moduleLogic(self, name: str):
-        return getattr(slicer.modules, name.lower()).logic()
+        return self._logics[name]
 
     def mrmlScene(self):
         return self._scene
@@ -213,15 +188,11 @@ class qSlicerApplication(QtWidgets.QApplication):
     def coreIOManager(self):
         return self._io
 
-    ioManager = coreIOManager
-
     def layoutManager(self):
         return self._layouts
 
     def settings(self):
         return self._settings
-
-    userSettings = revisionUserSettings = settings
 
     def startupEnvironment(self):
         return QtCore.QProcessEnvironment.systemEnvironment()
@@ -229,30 +200,21 @@ class qSlicerApplication(QtWidgets.QApplication):
     def testingEnabled(self) -> bool:
         return False
 
-    def pauseRender(self) -> None:
-        self._layouts.setRenderPaused(True)
-
-    def resumeRender(self) -> None:
-        self._layouts.setRenderPaused(False)
-
-    def setRenderPaused(self, paused: bool) -> None:
-        self._layouts.setRenderPaused(paused)
-
-    def restart(self) -> None:
-        raise RuntimeError("the application would restart")
+    def setRenderPaused(self, paused: bool = True) -> None:
+        """Nothing renders by itself here."""
 
     def moduleDocumentationUrl(self, _name: str) -> str:
         return ""
 
+    ioManager, userSettings, revisionUserSettings = coreIOManager, settings, settings
+    pauseRender = resumeRender = setRenderPaused
     temporaryPath = stored(str, "temporaryPath", tempfile.gettempdir())
     slicerHome = Property(str, lambda self: sys.prefix)
-    majorVersion = Property(int, lambda self: 5)
-    minorVersion = Property(int, lambda self: 13)
-    revision = Property(str, lambda self: "0")
-    repositoryRevision = Property(str, lambda self: "0")
+    majorVersion, minorVersion = Property(int, lambda self: 5), Property(int, lambda self: 13)
+    revision, repositoryRevision = Property(str, lambda self: "0"), Property(str, lambda self: "0")
     mainApplicationName = Property(str, lambda self: "Slicer")
-    os = Property(str, lambda self: {"linux": "linux", "darwin": "macosx", "win32": "win"}.get(sys.platform, "linux"))
-    arch = Property(str, lambda self: "amd64")
+    os = Property(str, lambda self: {"darwin": "macosx", "win32": "win"}.get(sys.platform, "linux"))
+    arch, platform = Property(str, lambda self: "amd64"), Property(str, lambda self: f"{sys.platform}-amd64")
 
 
 CLASSES = {cls.__name__: cls for cls in (qSlicerApplication, qSlicerMainWindow, qSlicerModuleManager, qSlicerCoreIOManager)}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 
-from PySide6 import QtCore, QtUiTools, QtWidgets
+from PySide6 import QtCore, QtUiTools
 
-from .manners import described, findSignal, wrap
+from .manners import described, wrap
 
 # Class name to host class; ctk_widgets and mrml_widgets put theirs in.
 widgetClasses: dict[str, type] = {}
@@ -18,21 +18,19 @@ class QUiLoader(QtUiTools.QUiLoader):
     hostTransparent = hostReplaces = True
 
     def createWidget(self, className: str, parent=None, name: str = ""):
-        if className in widgetClasses:
-            widget = widgetClasses[className](parent)
-            widget.setObjectName(name)
-            return widget
-        return super().createWidget(className, parent, name)
+        if className not in widgetClasses:
+            return super().createWidget(className, parent, name)
+        widget = widgetClasses[className](parent)
+        widget.setObjectName(name)
+        return widget
 
     def load(self, file, parent=None):
         root = ElementTree.fromstring(bytes(file.readAll().data()))
         connections = [[connection.findtext(part) for part in ("sender", "signal", "receiver", "slot")]
                        for connection in root.iter("connection")]
-        for name in ("connections", "customwidgets"):
-            for element in root.findall(name):
-                root.remove(element)
-        flags = self.takeFlags(root)
-        buffer = QtCore.QBuffer()
+        for element in root.findall("connections") + root.findall("customwidgets"):
+            root.remove(element)
+        flags, buffer = self.takeFlags(root), QtCore.QBuffer()
         buffer.setData(ElementTree.tostring(root))
         buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
         widget = super().load(buffer, parent)
@@ -41,8 +39,6 @@ class QUiLoader(QtUiTools.QUiLoader):
         for name, flag, value in flags:
             children[name].setProperty(flag, value)
         for sender, signal, target, slot in connections:
-            if sender not in children or target not in children or not findSignal(children[sender], signal):
-                raise RuntimeError(f".ui connects what is not there: {sender}.{signal} to {target}.{slot}")
             wrap(children[sender]).connect(signal, getattr(wrap(children[target]), slot.partition("(")[0]))
         return widget
 
@@ -53,8 +49,8 @@ class QUiLoader(QtUiTools.QUiLoader):
         for element in root.iter("widget"):
             values = getattr(widgetClasses.get(element.get("class")), "hostFlags", {})
             for entry in element.findall("property"):
-                text = entry.findtext("set") or entry.findtext("enum")
-                if text and text.startswith(("ctk", "qMRML")):
+                text = entry.findtext("set") or entry.findtext("enum") or ""
+                if text.startswith(("ctk", "qMRML")):
                     value = sum(values[part.rpartition("::")[2]] for part in text.split("|"))
                     taken.append((element.get("name"), entry.get("name"), value))
                     element.remove(entry)
@@ -68,11 +64,8 @@ class QUiLoader(QtUiTools.QUiLoader):
             if widget is None or type(widget).__name__ != {"Line": "QFrame"}.get(wanted, wanted):
                 raise RuntimeError(f".ui: {element.get('name')} should be a {wanted}, which the host does not have")
             for entry in element.findall("property"):
-                name = entry.get("name")  # "buddy" is Designer's own, and no property
-                if entry.get("stdset") != "0" and name != "buddy" and name not in described(widget)[0]:
+                name = entry.get("name")
+                if name == "buddy":  # Designer's own, and no property
+                    widget.setBuddy(children[entry.findtext("cstring")])
+                elif entry.get("stdset") != "0" and name not in described(widget)[0]:
                     raise RuntimeError(f".ui: {wanted} has no property {name}")
-        for label in root.iter("widget"):
-            for entry in label.findall("property[@name='buddy']"):
-                buddy = children.get(entry.findtext("cstring"))
-                if isinstance(children[label.get("name")], QtWidgets.QLabel) and isinstance(buddy, QtWidgets.QWidget):
-                    children[label.get("name")].setBuddy(buddy)

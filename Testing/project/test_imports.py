@@ -18,7 +18,7 @@ SLICER = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "mrml", "PySide6", "Python
 LIBS = {"AGUNETRSegmentLib", "AGUNETRTrainLib", "AGUNETRSegment", "AGUNETRTrain"}
 HEAVY = {"torch", "monai", "ignite", "agunetr", "agunetr_train", "openvino"}
 # What Slicer's Python has without installing anything.
-IN_SLICER = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "numpy", "scipy", "SimpleITK"}
+IN_SLICER = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "numpy", "scipy", "SimpleITK", "SampleData"}
 OTHER_EXTENSIONS = {"PyTorchUtils"}  # asked for at run time, and done without
 
 # The distribution's name where it is not the package's.

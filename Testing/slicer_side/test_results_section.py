@@ -91,7 +91,7 @@ def test_earlier_runs_stay_and_can_be_chosen(shown):
 
 
 def test_show_makes_the_chosen_run_visible_and_hides_the_others(shown):
-    first, second = run(shown), run(shown)
+    first, second = run(shown, addVolume(slicer.mrmlScene, UPRIGHT, name="other CT")), run(shown)
     host.choose(shown.ui.resultRunComboBox, runs(shown)[1])
     host.click(shown.ui.showRunButton)
     assert all(node.GetDisplayVisibility() for node in first.segmentations.values())

@@ -12,7 +12,7 @@ Nothing is reoriented in memory: orientation, spacing and crop are done at once
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -23,6 +23,9 @@ from agunetr.inference.body import Box, body_box, foreground_box, whole_box
 from agunetr.inference.volume import LPS_TO_RAS, Volume
 
 _RESAMPLED_AS_THEY_ARE = {np.dtype(name) for name in ("int16", "uint8", "uint16", "int32", "float32")}
+
+SLAB_VOXELS = 1 << 23
+"""Restored at a time: 32 MB of float32."""
 
 
 def nearest_ras_axes(volume: Volume) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
@@ -149,16 +152,39 @@ def restore(probability: Volume, onto: Volume, negligible: float = 1e-3) -> np.n
         (z, y, x) float32, the shape of ``onto.array``; 0 outside the model's grid.
     """
     result = np.zeros(onto.array.shape, np.float32)  # the pages that stay 0 take no memory
-    part = restore_part(probability, onto, negligible)
+    part = _onto_part(probability, onto, negligible, sitk.sitkLinear, sitk.sitkFloat32)
     if part is not None:
         box, values = part
         _place(result, box, values)
     return result
 
 
-def restore_part(probability: Volume, onto: Volume, negligible: float = 1e-3) -> tuple[Box, np.ndarray] | None:
-    """As :func:`restore`, but only the box of ``onto`` (i, j, k) outside which everything is 0; None if all is."""
-    return _onto_part(probability, onto, negligible, sitk.sitkLinear, sitk.sitkFloat32)
+def restored_slabs(
+    values_in: Callable[[Box], np.ndarray], part: Volume, onto: Volume
+) -> Iterator[tuple[Box, np.ndarray]]:
+    """As :func:`restore`, slab by slab: the memory of a few slabs, however large the part is.
+
+    Args:
+        values_in: gives the (z, y, x) values inside a box (i, j, k) of ``part``, any number of times.
+        part: a part of the model's grid; only its geometry is used.
+        onto: the input; only its geometry is used.
+
+    Returns:
+        Boxes (i, j, k) of ``onto`` and the values (z, y, x) in them; where there is none, all is 0.
+    """
+    box = _box_around(part.size, part.ijk_to_ras, onto, margin=1)
+    if box is None:
+        return
+    in_i, in_j, (first, stop) = box
+    thickness = max(1, SLAB_VOXELS // ((in_i[1] - in_i[0]) * (in_j[1] - in_j[0])))
+    for k in range(first, stop, thickness):
+        slab = (in_i, in_j, (k, min(k + thickness, stop)))
+        target = crop(onto, slab)
+        # Two more voxels on each side: ITK takes the last centre's value for the half voxel beyond it.
+        source = _box_around(target.size, target.ijk_to_ras, part, margin=2)
+        if source is not None:
+            values = Volume(values_in(source), crop(part, source).ijk_to_ras)
+            yield slab, _resample(values, target.size, target.ijk_to_ras, sitk.sitkLinear, sitk.sitkFloat32, False)
 
 
 def resample_mask(mask: Volume, onto: Volume) -> np.ndarray:

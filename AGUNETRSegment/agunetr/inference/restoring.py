@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from agunetr.inference.body import Box, foreground_box
 from agunetr.inference.cleanup import TOUCHING, fill_holes, largest_piece
-from agunetr.inference.resampling import crop, restore_part
+from agunetr.inference.resampling import crop, restored_slabs
 from agunetr.inference.volume import Volume
 
 CELL_VOXELS = 8
@@ -55,10 +55,16 @@ def mask_on_input(
     logits = logit_difference.cpu()
     boxes = []
     for place in _places(logits.numpy(), math.log(negligible / (1 - negligible))):
-        part = _restored(logits, place, prepared, onto, negligible)
-        if part is not None:
-            boxes.append(part[0])
-            mask[_slices(part[0])] |= part[1] > threshold
+
+        def probabilities(box: Box, place: Box = place) -> np.ndarray:
+            spans = [slice(first + low, first + high) for (first, _), (low, high) in zip(place, box, strict=True)]
+            return np.ascontiguousarray(logits[tuple(spans)].sigmoid().permute(2, 1, 0).numpy())
+
+        for box, values in restored_slabs(probabilities, crop(prepared, place), onto):
+            found = values > threshold
+            if found.any():
+                boxes.append(box)
+                mask[_slices(box)] |= found
     groups = [_slices(box) for box in _joined(boxes)]
     if largest_component:
         _keep_largest(mask, groups)
@@ -66,15 +72,6 @@ def mask_on_input(
         for group in groups:
             mask[group] = fill_holes(mask[group])
     return mask
-
-
-def _restored(
-    logits: torch.Tensor, place: Box, prepared: Volume, onto: Volume, negligible: float
-) -> tuple[Box, np.ndarray] | None:
-    """Probabilities of one place in a box of the input's grid."""
-    values = logits[tuple(slice(*span) for span in place)].sigmoid()
-    probability = crop(prepared, place).with_array(np.ascontiguousarray(values.permute(2, 1, 0).numpy()))
-    return restore_part(probability, onto, negligible)
 
 
 def _places(values: np.ndarray, least: float) -> list[Box]:
