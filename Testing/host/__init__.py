@@ -1,4 +1,4 @@
-"""Test equipment: lets the extension's module files run, unmodified, on slicer-core and PySide6, without the application.
+"""Test equipment: lets the extension's module files run, unmodified, on slicer-core and PySide6 without Slicer.
 
 How a test opens a module and uses it as the user does::
 

@@ -119,7 +119,8 @@ class ctkPathLineEdit(QtWidgets.QWidget):
             self._combo.insertItem(0, self._combo.currentText())
 
     def browse(self) -> None:
-        ask = QFileDialog.getOpenFileName if self.filters & self.hostFlags["Files"] else QFileDialog.getExistingDirectory
+        wantsFile = self.filters & self.hostFlags["Files"]
+        ask = QFileDialog.getOpenFileName if wantsFile else QFileDialog.getExistingDirectory
         self.setCurrentPath(ask(self, "", self._combo.currentText()) or self._combo.currentText())
 
     currentPath = Property(str, lambda self: self._combo.currentText(), setCurrentPath)
@@ -130,7 +131,8 @@ class ctkPathLineEdit(QtWidgets.QWidget):
 
 def _ofSpinBox(kind, name: str):
     setter = f"set{name[0].upper()}{name[1:]}"
-    return Property(kind, lambda self: getattr(self._spin, name)(), lambda self, value: getattr(self._spin, setter)(value))
+    return Property(kind, lambda self: getattr(self._spin, name)(),
+                    lambda self, value: getattr(self._spin, setter)(value))
 
 
 class ctkSliderWidget(QtWidgets.QWidget):
@@ -143,7 +145,8 @@ class ctkSliderWidget(QtWidgets.QWidget):
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
-        self._spin, self._slider = QtWidgets.QDoubleSpinBox(self), QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal, self)
+        self._spin = QtWidgets.QDoubleSpinBox(self)
+        self._slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal, self)
         self._slider.setRange(0, self.STEPS)
         row(self, self._slider, self._spin)
         self._slider.sliderMoved.connect(lambda place: self._spin.setValue(

@@ -1,4 +1,4 @@
-"""Dialogs that would wait for the user: a test says beforehand what the user does; one that nobody expects is a failure."""
+"""Dialogs that would wait for the user: a test says beforehand what he does; one that nobody expects is a failure."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ class qSlicerLayoutManager(QtCore.QObject):
 
     changed = Signal(int)
     hostSignals = {"layoutChanged(int)": "changed"}
-    hostMethods = ("layoutLogic", "mrmlSliceLogics", "resetSliceViews", "resetThreeDViews", "setLayout", "sliceViewNames",
-                   "sliceWidget", "threeDWidget", "viewWidget")
+    hostMethods = ("layoutLogic", "mrmlSliceLogics", "resetSliceViews", "resetThreeDViews", "setLayout",
+                   "sliceViewNames", "sliceWidget", "threeDWidget", "viewWidget")
 
     def __init__(self, scene, applicationLogic) -> None:
         super().__init__()
@@ -109,7 +109,8 @@ class qSlicerLayoutManager(QtCore.QObject):
         return self._logics[views.qMRMLSliceWidget]
 
     def _named(self, kind: type) -> dict:
-        return {node.GetLayoutName(): self._widgets[node] for node in self._shown if type(self._widgets.get(node)) is kind}
+        return {node.GetLayoutName(): self._widgets[node] for node in self._shown
+                if type(self._widgets.get(node)) is kind}
 
     def sliceViewNames(self) -> list[str]:
         return list(self._named(views.qMRMLSliceWidget))

@@ -16,8 +16,8 @@ import traceback
 # Before PySide6: enumerations compare and convert as integers, as they do in the application.
 sys.pyside6_option_python_enum = 0x02
 
-import shiboken6
-from PySide6 import QtCore
+import shiboken6  # noqa: E402
+from PySide6 import QtCore  # noqa: E402
 
 # What went wrong where nobody could catch it: in a slot that Qt called. The application's end asks for it.
 failures: list[str] = []

@@ -84,7 +84,8 @@ class qMRMLNodeComboBox(qMRMLWidget):
         """The nodes that may be chosen, in the scene's order."""
         found = [self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes() if self._scene else 0)]
         return [node for node in found
-                if any(node.IsA(kind) if self.showChildNodeTypes else node.GetClassName() == kind for kind in self.nodeTypes)
+                if any(node.GetClassName() == kind or (self.showChildNodeTypes and node.IsA(kind))
+                       for kind in self.nodeTypes)
                 and not any(node.IsA(kind) for kind in self.hideChildNodeTypes)
                 and (self.showHidden or not node.GetHideFromEditors())
                 and all(node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name))

@@ -1,4 +1,4 @@
-"""The modules ``qt`` and ``ctk``: PySide6's classes and the host's own, by the names that the application gives them."""
+"""The modules ``qt`` and ``ctk``: PySide6's classes and the host's own, by the names of the application."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from . import dialogs, ui_loader
 from .manners import classFor
 
 MODULES = (QtCore, QtGui, QtWidgets, QtNetwork, QtUiTools)
-for replacing in (dialogs.QDialog, dialogs.QFileDialog, dialogs.QMessageBox, dialogs.QDesktopServices, ui_loader.QUiLoader):
+for replacing in (dialogs.QDialog, dialogs.QFileDialog, dialogs.QMessageBox, dialogs.QDesktopServices,
+                  ui_loader.QUiLoader):
     classFor(replacing)
 
 

@@ -28,7 +28,8 @@ def _validator(name: str, names: tuple, accepts) -> type:
     return type(name, (Validator,), {"names": names, "accepts": staticmethod(accepts)})
 
 
-WithinRange = _validator("WithinRange", ("minimum", "maximum"), lambda self, value: self.minimum <= value <= self.maximum)
+WithinRange = _validator(
+    "WithinRange", ("minimum", "maximum"), lambda self, value: self.minimum <= value <= self.maximum)
 Minimum = _validator("Minimum", ("minimum",), lambda self, value: value >= self.minimum)
 Maximum = _validator("Maximum", ("maximum",), lambda self, value: value <= self.maximum)
 Choice = _validator("Choice", ("choices",), lambda self, value: value in self.choices)
@@ -142,7 +143,8 @@ class ListKind(Kind):
         node.SetParameter(f"{name}.len", str(len(value)))
 
     def read(self, node, name: str) -> ObservedList:
-        found = ObservedList(self.kind.read(node, f"{name}.{index}") for index in range(int(node.GetParameter(f"{name}.len"))))
+        length = int(node.GetParameter(f"{name}.len"))
+        found = ObservedList(self.kind.read(node, f"{name}.{index}") for index in range(length))
         found.save = lambda values: self.write(node, name, values)
         return found
 

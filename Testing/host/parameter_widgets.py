@@ -73,7 +73,8 @@ def connectorFor(widget, datatype) -> Connector:
     parts = [part for part in parts if part is not type(None)]
     if named == "qMRMLNodeComboBox" and all(isinstance(x, type) and issubclass(x, slicer.vtkMRMLNode) for x in parts):
         widget.nodeTypes = [part.__name__ for part in parts]
-        return Connector(widget, "currentNodeChanged", lambda: widget.currentNode(), lambda node: widget.setCurrentNode(node))
+        return Connector(widget, "currentNodeChanged", lambda: widget.currentNode(),
+                         lambda node: widget.setCurrentNode(node))
     raise RuntimeError(f"Unable to create GUI connector from datatype '{datatype}' to widget type '{named}'")
 
 

@@ -35,7 +35,8 @@ class qSlicerScriptedLoadableModule(QtCore.QObject):
     title, helpText, acknowledgementText = (
         stored(str, name, "") for name in ("title", "helpText", "acknowledgementText"))
     categories, dependencies, contributors, associatedNodeTypes = (
-        stored("QStringList", name, []) for name in ("categories", "dependencies", "contributors", "associatedNodeTypes"))
+        stored("QStringList", name, [])
+        for name in ("categories", "dependencies", "contributors", "associatedNodeTypes"))
     icon, hidden, index = stored(QtGui.QIcon, "icon", None), stored(bool, "hidden", False), stored(int, "index", 0)
     name, path = Property(str, lambda self: self._name), Property(str, lambda self: self._path)
 

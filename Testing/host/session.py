@@ -1,4 +1,4 @@
-"""One run of the application for a test: its modules in place of those that Slicer would bring, and all gone at the end."""
+"""One run of the application for a test: its modules in place of those that Slicer brings, and all gone at the end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,18 @@ import slicer
 import slicer.util
 from PySide6 import QtCore, QtWidgets
 
-from . import ctk_widgets, dialogs, layouts, manners, mrml_widgets, namespaces, parameter_node, scripted_module
-from . import slicer_application, views
+from . import (
+    ctk_widgets,
+    dialogs,
+    layouts,
+    manners,
+    mrml_widgets,
+    namespaces,
+    parameter_node,
+    scripted_module,
+    slicer_application,
+    views,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("AGUNETRSegment", "AGUNETRTrain")
@@ -40,7 +50,8 @@ OFFERED = {
     PARAMETERS: _module(PARAMETERS, parameter_node, (
         *(cls.__name__ for cls in parameter_node.OFFERED), "isParameterNodeWrapper", "isParameterPack",
         "parameterNodeWrapper", "parameterPack")),
-    SCRIPTED: _module(SCRIPTED, scripted_module, [f"ScriptedLoadableModule{part}" for part in ("", "Logic", "Test", "Widget")]),
+    SCRIPTED: _module(SCRIPTED, scripted_module, [
+        f"ScriptedLoadableModule{part}" for part in ("", "Logic", "Test", "Widget")]),
 }
 OFFERED["slicer.i18n"].tr, OFFERED["slicer.i18n"].translate = lambda text: text, lambda _context, text: text
 

@@ -53,7 +53,8 @@ class qSlicerCoreIOManager(QtCore.QObject):
         path, node = Path(str(properties["fileName"])), None
         if kind == "VolumeFile" and path.is_file():
             name = properties.get("name") or path.name.partition(".")[0]
-            node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, int(properties.get("labelmap", False)))
+            labelmap = int(properties.get("labelmap", False))
+            node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, labelmap)
         elif kind == "SegmentationFile":
             node = slicer.modules.segmentations.logic().LoadSegmentationFromFile(str(path), True)
         if node:
@@ -145,7 +146,8 @@ class qSlicerApplication(QtWidgets.QApplication):
         QtCore.QSettings.setDefaultFormat(ini)
         QtCore.QSettings.setPath(ini, QtCore.QSettings.Scope.UserScope, folder)
         self._scene, self._settings = slicer.vtkMRMLScene(), QtCore.QSettings(f"{folder}/settings.ini", ini)
-        self._logic, self._manager, self._io = slicer.vtkSlicerApplicationLogic(), qSlicerModuleManager(), qSlicerCoreIOManager()
+        self._logic, self._manager = slicer.vtkSlicerApplicationLogic(), qSlicerModuleManager()
+        self._io = qSlicerCoreIOManager()
         self._logic.SetMRMLScene(self._scene)
         self.temporaryPath = folder
         slicer.mrmlScene, slicer.selfTests, slicer.modules = self._scene, {}, types.SimpleNamespace()
@@ -217,4 +219,5 @@ class qSlicerApplication(QtWidgets.QApplication):
     arch, platform = Property(str, lambda self: "amd64"), Property(str, lambda self: f"{sys.platform}-amd64")
 
 
-CLASSES = {cls.__name__: cls for cls in (qSlicerApplication, qSlicerMainWindow, qSlicerModuleManager, qSlicerCoreIOManager)}
+CLASSES = {cls.__name__: cls for cls in (
+    qSlicerApplication, qSlicerMainWindow, qSlicerModuleManager, qSlicerCoreIOManager)}

@@ -11,7 +11,7 @@ LEFT, NONE = QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModi
 
 
 def answer(*answers) -> None:
-    """What the user does in the dialogs that come next: a button's name ("Yes"), a path, or a function of the dialog."""
+    """What the user does in the next dialogs: a button's name ("Yes"), a path, or a function of the dialog."""
     buttons = QtWidgets.QMessageBox.StandardButton.__members__
     dialogs.answers.extend(buttons.get(given, given) if isinstance(given, str) else given for given in answers)
 

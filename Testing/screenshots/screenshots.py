@@ -136,7 +136,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Take pictures of the module in use.")
     parser.add_argument("--ct", type=Path, help="a CT (NIfTI, NRRD or MHA); default: the phantom")
-    parser.add_argument("--output", type=Path, default=ROOT / "Resources" / "Screenshots", help="folder of the pictures")
+    parser.add_argument("--output", type=Path, default=ROOT / "Resources" / "Screenshots", help="their folder")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     vtk.vtkObject.GlobalWarningDisplayOff()  # the bare core warns of plug-ins that only the application has

@@ -183,7 +183,8 @@ def test_ui_files_with_faults_are_refused(app, tmp_path):
     widget = slicer.util.loadUI(str(file))
     widget.setMRMLScene(slicer.mrmlScene)
     assert slicer.util.childWidgetVariables(widget).inner.mrmlScene() is slicer.mrmlScene
-    for wrong in ({"cls": "qMRMLNothing"}, {"name": "nonEnabled"}, {"signal": "sceneChanged()"}, {"slot": "setScene()"}):
+    for wrong in ({"cls": "qMRMLNothing"}, {"name": "nonEnabled"}, {"signal": "sceneChanged()"},
+                  {"slot": "setScene()"}):
         file.write_text(template.format(**{**good, **wrong}))
         with pytest.raises((RuntimeError, AttributeError)):
             slicer.util.loadUI(str(file))
@@ -207,14 +208,13 @@ def test_every_name_of_the_hosts_own_widgets_is_the_applications(app):
         return names
 
     wrong = []
-    own = {**vars(ctk), **{name: value for name, value in vars(slicer).items() if name.startswith(("qMRML", "qSlicer"))}}
-    for name, cls in own.items():
+    for name, cls in {**vars(ctk), **vars(slicer)}.items():
         if not name.startswith(("ctk", "qMRML", "qSlicer")):
             continue
         native = cls.native
         names = set(getattr(native, "hostMethods", ())) | {
             text.partition("(")[0] for text in getattr(native, "hostSignals", {})}
-        names |= {key for base in native.__mro__ if base.__module__.startswith("host") for key, value in vars(base).items()
-                  if type(value).__name__ == "Property"}
+        names |= {key for base in native.__mro__ if base.__module__.startswith("host")
+                  for key, value in vars(base).items() if type(value).__name__ == "Property"}
         wrong += [f"{name}.{entry}" for entry in names - offered(name) - {"translate", "viewport"}]
     assert not wrong

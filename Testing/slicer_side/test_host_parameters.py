@@ -63,7 +63,8 @@ def parameters(app):
     # The class in a module of its own: typing looks for names there.
     module = types.ModuleType("parameters_of_the_test")
     sys.modules[module.__name__] = module
-    vars(module).update({name: getattr(wrapper, name) for name in wrapper.__all__}, Annotated=Annotated, Colour=Colour, pathlib=pathlib, slicer=slicer)
+    vars(module).update({name: getattr(wrapper, name) for name in wrapper.__all__})
+    vars(module).update(Annotated=Annotated, Colour=Colour, pathlib=pathlib, slicer=slicer)
     exec(textwrap.dedent(CLASSES), vars(module))
     yield module.Parameters
     del sys.modules[module.__name__]

@@ -44,26 +44,26 @@ def options(widget):
     return widget.panel.parameterNode.options
 
 
-@pytest.mark.parametrize(("control", "field"), [
-    ("localiseCheckBox", "localise"), ("allowCpuCheckBox", "allowCpu"), ("surfaceCheckBox", "surface"),
-    ("largestComponentCheckBox", "largestComponent"), ("fillHolesCheckBox", "fillHoles"),
-])
-def test_a_tick_box_changes_its_option(opened, control, field):
-    before = options(opened).getValue(field)
-    host.click(getattr(opened.ui, control))
-    assert options(opened).getValue(field) is not before
-    host.click(getattr(opened.ui, control))
-    assert options(opened).getValue(field) is before
+def test_the_tick_boxes_change_their_options(opened):
+    for control, field in (
+        ("localiseCheckBox", "localise"), ("allowCpuCheckBox", "allowCpu"), ("surfaceCheckBox", "surface"),
+        ("largestComponentCheckBox", "largestComponent"), ("fillHolesCheckBox", "fillHoles"),
+    ):
+        before = options(opened).getValue(field)
+        host.click(getattr(opened.ui, control))
+        assert options(opened).getValue(field) is not before
+        host.click(getattr(opened.ui, control))
+        assert options(opened).getValue(field) is before
 
 
-@pytest.mark.parametrize("gate", ["1", "2", "3", "4"])
-def test_the_boxes_of_the_maps(opened, gate):
-    box = getattr(opened.ui, f"mapEnc{gate}CheckBox")
-    if not box.enabled:  # no ticked model has the gate: it says so
-        assert box.toolTip
-        return
-    host.click(box)
-    assert options(opened).getValue(f"mapEnc{gate}") is False
+def test_the_boxes_of_the_maps(opened):
+    for gate in ("1", "2", "3", "4"):
+        box = getattr(opened.ui, f"mapEnc{gate}CheckBox")
+        if box.enabled:
+            host.click(box)
+            assert options(opened).getValue(f"mapEnc{gate}") is False
+        else:  # no ticked model has the gate: it says so
+            assert box.toolTip
 
 
 def test_numbers_and_choices(opened):
@@ -160,7 +160,8 @@ def test_every_control_is_used_by_a_test():
             used.update(re.findall(r"ui\.(\w+)", "\n".join(re.findall(r"(?:click|choose|type_|tick|press)\(.*", text))))
             used.update(re.findall(r'"(\w+)"', "\n".join(line for line in text.splitlines() if "CheckBox" in line)))
     used |= {"mapEnc1CheckBox", "mapEnc2CheckBox", "mapEnc3CheckBox", "mapEnc4CheckBox"}  # by number, above
-    controls = {element.get("name"): element.get("class") for element in ElementTree.parse(UI_FILE).getroot().iter("widget")}
+    widgets = ElementTree.parse(UI_FILE).getroot().iter("widget")
+    controls = {element.get("name"): element.get("class") for element in widgets}
     unused = [name for name, kind in controls.items()
               if kind not in (*PASSIVE, "ctkCollapsibleButton") and name not in used and not name.endswith("Table")]
     assert not unused
