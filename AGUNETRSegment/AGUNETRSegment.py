@@ -176,7 +176,8 @@ class AGUNETRSegmentLogic(ScriptedLoadableModuleLogic):
     def __init__(self, log=None):
         ScriptedLoadableModuleLogic.__init__(self)
         self._client = WorkerClient(schedule=qt.QTimer.singleShot, log=log or self._log)
-        self._runner = SegmentationRunner(slicer.mrmlScene, self._client, slicer.app.temporaryPath)
+        self._runner = SegmentationRunner(
+            slicer.mrmlScene, self._client, slicer.app.temporaryPath, qt.QTimer.singleShot)
 
     def getParameterNode(self):
         """The scene's parameter node, typed."""
@@ -242,11 +243,15 @@ class AGUNETRSegmentLogic(ScriptedLoadableModuleLogic):
 
     def cancel(self):
         """Stop the run, or the search for models; its *failed* callback follows within two seconds."""
-        self._client.cancel()
+        if self.running:
+            self._runner.cancel()
+        else:
+            self._client.cancel()
 
     def stop(self):
-        """End the worker process."""
+        """End the run, if any, and the worker process."""
         self._client.stop()
+        self._runner.stop()
 
     @staticmethod
     def _wait(begin):

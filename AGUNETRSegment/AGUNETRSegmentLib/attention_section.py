@@ -6,9 +6,10 @@ import slicer
 import slicer.util
 
 from .attention_view import AttentionView, OverlayStyle, sliceCompositeNodes
+from .comparison_layout import VIEW_NAMES
 from .parameters import AttentionViews
 from .result_pairs import mapToShow
-from .result_sets import GATE, resultSets
+from .result_sets import GATE, INPUT_ROLE, resultSets
 from .translation import _
 
 
@@ -24,6 +25,7 @@ class AttentionSection:
         self._ui = ui
         self._panel = panel
         self._applied = None
+        self._hasNewRun = False  # came while another module was shown
         self.overlay = AttentionView(slicer.mrmlScene)
         ui.attentionMapSelector.addAttribute("vtkMRMLScalarVolumeNode", GATE)
 
@@ -31,12 +33,21 @@ class AttentionSection:
         """Take a scene's choice."""
         self._applied = None
         if parameterNode:
-            self._chooseMap()
+            self._chooseMap(self._hasNewRun)
+            self._hasNewRun = False
 
     def resultsChanged(self, imported=None, _result=None) -> None:
         """Results came or went: a new run's map is what is shown next."""
         if self._panel.parameterNode:
             self._chooseMap(anew=imported is not None)
+        elif imported is not None:
+            self._hasNewRun = True
+
+    def runChosen(self, chosen) -> None:
+        """The user looks at another run: its map of the same gate is what is shown, where there is one."""
+        node = mapToShow(chosen, self._map()) if self._panel.parameterNode else None
+        if node:
+            self._options().map = node
 
     def update(self) -> None:
         """Lay the map over the slices as the widgets say, or take it off."""
@@ -46,7 +57,8 @@ class AttentionSection:
         self._showState(mapNode)
         wanted = self._wanted(mapNode)
         # Only what changed here changes the views: what the user did to a slice view meanwhile stays.
-        if wanted == self._applied:
+        # Without a map something may still be shown: of one that was deleted while another module was shown.
+        if wanted == self._applied and (wanted or not self.overlay.shown):
             return
         self._applied = wanted
         if wanted is None:
@@ -67,11 +79,12 @@ class AttentionSection:
         return node if node and node.GetScene() else None
 
     def _chooseMap(self, anew: bool = False) -> None:
-        """Choose the newest run's first map, where none is chosen or *anew*."""
+        """Choose a map of the run that the user looks at, where none is chosen or *anew*."""
         if self._map() and not anew:
             return
-        maps = (mapToShow(found) for found in resultSets(slicer.mrmlScene)[: 1 if anew else None])
-        node = next((found for found in maps if found), None)
+        shown = self._panel.shownRun
+        runs = [*([shown] if shown else []), *([] if anew else resultSets(slicer.mrmlScene))]
+        node = next((node for node in (mapToShow(run, self._map()) for run in runs) if node), None)
         if node:
             self._options().map = node
 
@@ -80,13 +93,19 @@ class AttentionSection:
         options = self._options()
         if not options.shown or mapNode is None:
             return None
-        composites = sliceCompositeNodes(slicer.mrmlScene)
-        compare = self._panel.sections.get("compare")
-        if options.views is AttentionViews.OWN and compare:
-            column = compare.comparison.columnOf(mapNode)
-            composites = [column.compositeNode] if column else composites
+        own = options.views is AttentionViews.OWN
+        composites = self._ownViews(mapNode) if own else sliceCompositeNodes(slicer.mrmlScene)
         style = OverlayStyle(options.opacity, options.threshold, options.colours.value, options.legend)
         return mapNode.GetID(), tuple(node.GetID() for node in composites), style
+
+    def _ownViews(self, mapNode) -> list:
+        """The layers of the map's own views: while comparing its model's column, else the views that show its CT."""
+        column = self._panel.sections["compare"].comparison.columnOf(mapNode)
+        if column:
+            return [column.compositeNode]
+        volumeId = mapNode.GetNodeReferenceID(INPUT_ROLE)
+        return [node for node in sliceCompositeNodes(slicer.mrmlScene)
+                if node.GetLayoutName() not in VIEW_NAMES and node.GetBackgroundVolumeID() in (volumeId, None)]
 
     def _showState(self, mapNode) -> None:
         ui = self._ui

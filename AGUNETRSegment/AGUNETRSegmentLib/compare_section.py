@@ -13,7 +13,7 @@ from .difference_nodes import addDifference, differenceNode, removeDifference
 from .errors import SegmentationError
 from .parameters import SegmentStyle
 from .result_pairs import pairToCompare
-from .result_sets import MODEL, resultSets
+from .result_sets import resultSets
 from .translation import _
 
 # The window gives new views their size only after the click was handled.
@@ -35,6 +35,8 @@ class CompareSection:
         self._panel = panel
         self._tour = None
         self._outline = None
+        self._hasNewRun = False  # came while another module was shown
+        self._problem = ""
         self._updating = False
         self.comparison = Comparison(slicer.mrmlScene, slicer.app.applicationLogic(), self._onComparisonChanged)
         ui.compareButton.connect("clicked(bool)", self._onCompareButton)
@@ -43,7 +45,8 @@ class CompareSection:
     def setParameterNode(self, parameterNode) -> None:
         """Take a scene's choice; a scene that was saved while comparing shows its comparison again."""
         if parameterNode:
-            self._choosePair()
+            self._choosePair(self._hasNewRun)
+            self._hasNewRun = False
             if self.comparison.begun and not self.comparison.shown:
                 self._try(self.comparison.resume, self._options().style is SegmentStyle.OUTLINE)
                 self._frameLater()
@@ -52,8 +55,14 @@ class CompareSection:
         """Results came or went: new ones are what is compared next."""
         if self._panel.parameterNode:
             self._choosePair(anew=imported is not None)
+        elif imported is not None:
+            self._hasNewRun = True
         if self.comparison.shown:
             self.comparison.hideOthers()
+
+    def runChosen(self, chosen) -> None:
+        """The user looks at another run: its models are what is compared, where there are two."""
+        self._usePair(pairToCompare(chosen))
 
     def update(self) -> None:
         """Show what is compared, and bring the views to what the widgets say."""
@@ -62,7 +71,7 @@ class CompareSection:
         self._updating = True
         try:
             if self.comparison.shown and self._panel.parameterNode:
-                self._try(self._synchronise)
+                self._tryAgain(self._synchronise)
             self._showState()
         finally:
             self._updating = False
@@ -82,12 +91,15 @@ class CompareSection:
         return [node for node in (options.first, options.second) if node and node.GetScene()]
 
     def _choosePair(self, anew: bool = False) -> None:
-        """Choose the newest run's models, where nothing is chosen or *anew*."""
+        """Choose the models of the run that the user looks at, where nothing is chosen or *anew*."""
         if self._pair() and not anew:
             return
-        pairs = (pairToCompare(found) for found in resultSets(slicer.mrmlScene)[: 1 if anew else None])
-        pair = next((found for found in pairs if found), None)
-        if pair:
+        shown = self._panel.shownRun
+        runs = [*([shown] if shown else []), *([] if anew else resultSets(slicer.mrmlScene))]
+        self._usePair(next((pair for pair in map(pairToCompare, runs) if pair), None))
+
+    def _usePair(self, pair) -> None:
+        if pair and self._panel.parameterNode:
             with slicer.util.NodeModify(self._panel.parameterNode):
                 self._options().first, self._options().second = pair
 
@@ -104,7 +116,9 @@ class CompareSection:
     def _onNextDifferenceButton(self, _checked: bool = False) -> None:
         def jump():
             self._showDifference()
-            text = self._tour.next(slicer.mrmlScene, self._names())
+            # The other views are not seen now, and are as they were after the comparison.
+            own = [column.sliceNode for column in columns(slicer.mrmlScene)]
+            text = self._tour.next(slicer.mrmlScene, self.comparison.names, own)
             self._ui.differenceLabel.text = text
             self._panel.say(text)
 
@@ -115,6 +129,8 @@ class CompareSection:
         if not self.comparison.shown:
             self._tour = self._outline = None
             removeDifference(slicer.mrmlScene)
+            if self._ui.statusLabel.text == self._ui.differenceLabel.text:
+                self._panel.say("")
             self._ui.differenceLabel.text = ""
         if not self._updating:
             self._panel.update()
@@ -142,16 +158,10 @@ class CompareSection:
         isCurrent = self._tour is not None and self._tour.isCurrent(*nodes)
         if not isCurrent:
             self._tour = DifferenceTour(*nodes, self.comparison.volumeNode)
-            self._ui.differenceLabel.text = self._tour.summary(self._names())
+            self._ui.differenceLabel.text = self._tour.summary(self.comparison.names)
         if self._options().difference and not (isCurrent and differenceNode(scene)):
-            addDifference(scene, self._tour.masks, self._tour.found, self._names(),
+            addDifference(scene, self._tour.masks, self._tour.found, self.comparison.names,
                           [column.sliceNode.GetID() for column in columns(scene)])
-
-    def _names(self) -> list[str]:
-        nodes = self.comparison.nodes
-        models = [node.GetAttribute(MODEL) for node in nodes]
-        # Two results of one model, and segmentations that no model made, go by their nodes' names.
-        return models if all(models) and len(set(models)) == len(models) else [node.GetName() for node in nodes]
 
     def _showState(self) -> None:
         ui, shown = self._ui, self.comparison.shown
@@ -166,7 +176,7 @@ class CompareSection:
             ui.compareButton.toolTip = _("Select two different segmentations, or segment with two models.")
         ui.nextDifferenceButton.enabled = shown
         if shown:
-            ui.nextDifferenceButton.toolTip = _("Show the next difference in all slice views, the largest first.")
+            ui.nextDifferenceButton.toolTip = _("Show the next difference in both slice views, the largest first.")
         else:
             ui.nextDifferenceButton.toolTip = _("Compare two segmentations first.")
 
@@ -175,3 +185,13 @@ class CompareSection:
             action(*arguments)
         except SegmentationError as error:
             self._panel.say(str(error))
+
+    def _tryAgain(self, action) -> None:
+        """As above for what every update does: a problem that lasts is said once."""
+        try:
+            action()
+            self._problem = ""
+        except SegmentationError as error:
+            if str(error) != self._problem:
+                self._problem = str(error)
+                self._panel.say(self._problem)

@@ -32,7 +32,8 @@ from .comparison_layout import (
     registerLayout,
 )
 from .errors import SegmentationError
-from .result_sets import INPUT_ROLE, MODEL, RUN
+from .result_pairs import volumeOf
+from .result_sets import MODEL, RUN
 from .translation import _
 from .view_state import RememberedState
 
@@ -79,11 +80,14 @@ class Comparison:
     @property
     def volumeNode(self):
         """The CT that both stand on, None where it was deleted."""
-        for role in (INPUT_ROLE, slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()):
-            for node in self.nodes:
-                if node.GetNodeReference(role):
-                    return node.GetNodeReference(role)
-        return None
+        return volumeOf(*self.nodes)
+
+    @property
+    def names(self) -> list[str]:
+        """What the compared segmentations are called: their models, or the nodes' names where that would not do."""
+        models = [node.GetAttribute(MODEL) for node in self.nodes]
+        distinct = all(models) and len(set(models)) == len(models)
+        return models if distinct else [node.GetName() for node in self.nodes]
 
     def start(self, firstNode, secondNode, outline: bool = True) -> None:
         """Show two segmentations side by side; another pair takes the place of the one that is shown.
@@ -134,6 +138,8 @@ class Comparison:
                 saved = self.memory.before(layoutNode, "SaveWithScene", 1)
                 self.memory.forgetNode(layoutNode)  # the user chose that layout
                 layoutNode.SetSaveWithScene(saved)
+            elif layoutNode:
+                layoutNode.RemoveAllMaximizedViewNodes()  # a view of ours would fill the window in every layout
             self.memory.restore()
         finally:
             self._leaving = False
@@ -153,7 +159,7 @@ class Comparison:
         bounds = self._bounds()
         for column in columns(self.scene):
             logic = self._applicationLogic.GetSliceLogic(column.sliceNode) if self._applicationLogic else None
-            if logic and self.volumeNode:
+            if logic:
                 logic.FitSliceToBackground()
             if bounds:
                 column.sliceNode.JumpSliceByOffsetting(*centreOf(bounds))
@@ -198,11 +204,12 @@ class Comparison:
             memory.SetNodeReferenceID(role, node.GetID())
         # Elsewhere nobody knows this layout, and the views of a scene that is opened there would stay empty.
         self.memory.set(layoutNode, "SaveWithScene", 0)
+        layoutNode.RemoveAllMaximizedViewNodes()  # one that fills the window would cover the comparison
         self.memory.set(layoutNode, "ViewArrangement", LAYOUT_ID)
         sides = columns(self.scene)
         own = [viewId for column in sides for viewId in column.viewIds()]
-        for column, node, colour in zip(sides, (firstNode, secondNode), SIDE_COLOURS, strict=True):
-            self._prepareViews(column, node, colour)
+        for column, node, name, colour in zip(sides, self.nodes, self.names, SIDE_COLOURS, strict=True):
+            self._prepareViews(column, volumeOf(node) or self.volumeNode, name, colour)
             for displayNode in _displayNodes(node):
                 self.memory.set(displayNode, "Visibility", 1)
             self._allowViews(node, column.viewIds(), own)
@@ -210,12 +217,11 @@ class Comparison:
         self.hideOthers()
         self.frame()
 
-    def _prepareViews(self, column, node, colour) -> None:
-        volumeNode = self.volumeNode
+    def _prepareViews(self, column, volumeNode, name: str, colour) -> None:
         column.sliceNode.SetOrientation("Axial")
         column.sliceNode.SetLayoutColor(*colour)
         for viewNode in (column.sliceNode, column.viewNode):
-            viewNode.SetLayoutLabel(node.GetAttribute(MODEL) or node.GetName())
+            viewNode.SetLayoutLabel(name)
         self.memory.set(column.compositeNode, "BackgroundVolumeID", volumeNode.GetID() if volumeNode else None)
         self.memory.set(column.compositeNode, "LinkedControl", 1)
         self.memory.set(column.compositeNode, "HotLinkedControl", 1)
@@ -246,12 +252,9 @@ class Comparison:
             if all(bounds[2 * axis] <= bounds[2 * axis + 1] for axis in range(3)):
                 box.AddBounds(bounds)
         bounds = [0.0] * 6
-        if box.IsValid():
-            box.GetBounds(bounds)
-        elif self.volumeNode:
-            self.volumeNode.GetRASBounds(bounds)
-        else:
+        if not box.IsValid() and self.volumeNode is None:
             return None
+        (box.GetBounds if box.IsValid() else self.volumeNode.GetRASBounds)(bounds)
         return bounds
 
     def _observe(self) -> None:

@@ -43,9 +43,10 @@ class DifferenceTour:
         return _("Only {first}: {firstMl:.1f} ml. Only {second}: {secondMl:.1f} ml.").format(
             first=names[0], firstMl=millilitres[0], second=names[1], secondMl=millilitres[1])
 
-    def next(self, scene, names) -> str:
-        """Show the next difference in all slice views.
+    def next(self, scene, names, sliceNodes=None) -> str:
+        """Show the next difference.
 
+        :param sliceNodes: the slice views that show it; None: all of them.
         :returns: which of how many it is, how large, and which segmentation marks it.
         """
         regions = self.found.regions
@@ -54,7 +55,7 @@ class DifferenceTour:
         number = self._next % len(regions)
         region = regions[number]
         self._next = number + 1
-        jumpSlices(scene, self.masks.world(region.centre))
+        jumpSlices(scene, self.masks.world(region.centre), sliceNodes)
         text = _("Difference {number} of {count}: {volume:.2f} ml that only {name} marks.").format(
             number=number + 1, count=len(regions), volume=region.voxels * self.masks.voxelMl, name=names[region.side])
         if self.found.smaller and number + 1 == len(regions):
@@ -79,10 +80,15 @@ def _transformState(node) -> tuple:
     return node.GetTransformNodeID(), transformNode.GetTransformToWorldMTime() if transformNode else 0
 
 
-def jumpSlices(scene, position) -> None:
-    """Show a world position in every slice view; one that is zoomed in elsewhere is centred on it, others stay put."""
-    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
-        sliceNode = scene.GetNthNodeByClass(index, "vtkMRMLSliceNode")
+def jumpSlices(scene, position, sliceNodes=None) -> None:
+    """Show a world position in slice views; one that is zoomed in elsewhere is centred on it, others stay put.
+
+    :param sliceNodes: None: all of the scene.
+    """
+    if sliceNodes is None:
+        count = scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")
+        sliceNodes = [scene.GetNthNodeByClass(index, "vtkMRMLSliceNode") for index in range(count)]
+    for sliceNode in sliceNodes:
         sliceNode.JumpSliceByOffsetting(*position)
         if not _isInView(sliceNode, position):
             sliceNode.JumpSliceByCentering(*position)

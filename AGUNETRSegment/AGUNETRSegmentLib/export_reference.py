@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ import vtk
 from vtk.util import numpy_support
 
 from .errors import SegmentationError
-from .geometry import parentMatrix, setLocalMatrix
+from .geometry import parentMatrix
+from .image_files import writeNrrd
 from .terminology import SPLEEN_CODE, SPLEEN_NAME
 from .translation import _
 from .volume_job import VolumeJob
@@ -59,6 +62,38 @@ def exportReference(segmentationNode, job: VolumeJob, folder: Path) -> Path:
     :raises SegmentationError: kind ``input`` when there is no spleen in it, it lies elsewhere or under a transform that
       bends space, ``output`` when writing failed.
     """
+    export = prepareReference(segmentationNode, job, folder)
+    export.write()
+    return export.path
+
+
+@dataclass(frozen=True)
+class ReferenceExport:
+    """A reference on its way into its file.
+
+    :ivar path: the file.
+    :ivar makeImage: gives the mask on the CT's voxels, a ``vtkImageData``; may be called in any thread.
+    :ivar ijkToWorld: of the CT.
+    """
+
+    path: Path
+    makeImage: Callable[[], object]
+    ijkToWorld: np.ndarray
+
+    def write(self) -> None:
+        """Write the file; may be called in any thread.
+
+        :raises SegmentationError: kind ``output``, or ``input`` when it lies elsewhere.
+        """
+        if not writeNrrd(self.makeImage(), self.ijkToWorld, self.path):
+            raise SegmentationError(
+                "output",
+                _('The reference could not be written to "{path}".').format(path=self.path),
+                _("Check that the temporary folder (Edit > Application Settings > Modules) is writable and not full."))
+
+
+def prepareReference(segmentationNode, job: VolumeJob, folder: Path) -> ReferenceExport:
+    """Bring the reference onto the CT's voxels; arguments and errors are those of :func:`exportReference`."""
     name = segmentationNode.GetName()
     transformNode = segmentationNode.GetParentTransformNode()
     if transformNode and not transformNode.IsTransformToWorldLinear():
@@ -66,20 +101,65 @@ def exportReference(segmentationNode, job: VolumeJob, folder: Path) -> Path:
             "input",
             _('The reference "{name}" is under a transform that bends space.').format(name=name),
             _("Harden the transform on it (right-click it in the Data module), or select no reference."))
-    mask = referenceMask(segmentationNode, spleenSegment(segmentationNode), job)
-    volumeNode = slicer.vtkMRMLScalarVolumeNode()
-    volumeNode.SetAndObserveImageData(_withoutOrigin(mask))
-    setLocalMatrix(volumeNode, job.ijkToWorld)
-    path = Path(folder) / "reference.nrrd"
-    storageNode = slicer.vtkMRMLNRRDStorageNode()
-    storageNode.SetFileName(str(path))
-    storageNode.SetUseCompression(False)  # as for the CT: the file lives for minutes
-    if not storageNode.WriteData(volumeNode) or not path.is_file():
+    segmentId = spleenSegment(segmentationNode)
+    labelmap = _ownLabelmap(segmentationNode, segmentId)
+    offset = _offsetOnCt(labelmap, segmentationNode, job) if labelmap else None
+    if offset is not None:  # drawn on this CT: nothing needs to be resampled, so the rest can wait for another thread
+        def makeImage():
+            return _pasted(labelmap, offset, job, name)
+    else:
+        image = _withoutOrigin(referenceMask(segmentationNode, segmentId, job))
+
+        def makeImage():
+            return image
+    return ReferenceExport(Path(folder) / "reference.nrrd", makeImage, job.ijkToWorld)
+
+
+def _ownLabelmap(segmentationNode, segmentId: str):
+    """A copy of a segment's binary labelmap, None where it has none or it is empty."""
+    binary = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    if not segmentationNode.GetSegmentation().ContainsRepresentation(binary):
+        return None
+    labelmap = slicer.vtkOrientedImageData()
+    if not segmentationNode.GetBinaryLabelmapRepresentation(segmentId, labelmap) or labelmap.IsEmpty():
+        return None
+    return labelmap
+
+
+def _offsetOnCt(labelmap, segmentationNode, job: VolumeJob) -> np.ndarray | None:
+    """By how many voxels ``(i, j, k)`` the labelmap's indices differ from the CT's, None where it has other voxels."""
+    toCt = np.linalg.inv(job.ijkToWorld) @ parentMatrix(segmentationNode) @ _imageToWorld(labelmap)
+    offset = np.rint(toCt[:3, 3])
+    same = np.allclose(toCt[:3, :3], np.eye(3), atol=2e-5) and np.allclose(toCt[:3, 3], offset, atol=0.02)
+    return offset.astype(int) if same else None
+
+
+def _pasted(labelmap, offset: np.ndarray, job: VolumeJob, name: str):
+    """The mask on all the CT's voxels, a ``vtkImageData``."""
+    extent = np.array(labelmap.GetExtent()).reshape(3, 2) + offset[:, None]
+    scalars = numpy_support.vtk_to_numpy(labelmap.GetPointData().GetScalars())
+    box = scalars.reshape((extent[:, 1] - extent[:, 0] + 1)[::-1]) != 0
+    first, last = extent[::-1, 0], extent[::-1, 1] + 1  # (k, j, i), one past the last
+    low, high = np.clip(first, 0, job.shape), np.clip(last, 0, job.shape)
+    inside = box[tuple(slice(start, stop) for start, stop in zip(low - first, high - first, strict=True))]
+    voxels = np.count_nonzero(box)
+    if voxels:
+        _refuseOutside(1 - np.count_nonzero(inside) / voxels, name, job)
+    mask = np.zeros(job.shape, np.uint8)
+    mask[tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))] = inside
+    image = vtk.vtkImageData()
+    image.SetDimensions(*job.shape[::-1])
+    image.GetPointData().SetScalars(numpy_support.numpy_to_vtk(mask.ravel(), array_type=vtk.VTK_UNSIGNED_CHAR))
+    return image
+
+
+def _refuseOutside(share: float, name: str, job: VolumeJob) -> None:
+    if share > MOST_OUTSIDE:
         raise SegmentationError(
-            "output",
-            _('The reference could not be written to "{path}".').format(path=path),
-            _("Check that the temporary folder (Edit > Application Settings > Modules) is writable and not full."))
-    return path
+            "input",
+            _('{percent:.0f} % of the reference "{name}" lies outside "{volume}".').format(
+                percent=100 * share, name=name, volume=job.volumeName),
+            _("Select a reference segmentation of this very CT, or none."))
 
 
 def referenceMask(segmentationNode, segmentId: str, job: VolumeJob):
@@ -95,13 +175,7 @@ def referenceMask(segmentationNode, segmentId: str, job: VolumeJob):
     mask.DeepCopy(geometry)
     if labelmap is None or labelmap.IsEmpty():
         return mask
-    outside = _shareOutside(labelmap, geometry)
-    if outside > MOST_OUTSIDE:
-        raise SegmentationError(
-            "input",
-            _('{percent:.0f} % of the reference "{name}" lies outside "{volume}".').format(
-                percent=100 * outside, name=segmentationNode.GetName(), volume=job.volumeName),
-            _("Select a reference segmentation of this very CT, or none."))
+    _refuseOutside(_shareOutside(labelmap, geometry), segmentationNode.GetName(), job)
     resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
     if not resample(labelmap, geometry, mask):
         raise _notConvertible(segmentationNode)

@@ -25,6 +25,8 @@ class InputSection:
         # Not bound by SlicerParameterName: the typed parameter would have to name the ROI's class, which Slicer only
         # knows after the module Markups was loaded, and modules are loaded in the order of their names.
         ui.regionSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._onRegionChanged)
+        # Opening a section brings back what was hidden while it was shut.
+        ui.inputsCollapsibleButton.connect("contentsCollapsed(bool)", self._onCollapsed)
 
     def setParameterNode(self, parameterNode) -> None:
         """Show another parameter node's region; the other widgets are bound."""
@@ -45,8 +47,9 @@ class InputSection:
             note = volumeProblem(volumeNode) or self._notes.note(volumeNode)
             frames = FrameSource.of(volumeNode)
         self._ui.inputNoteLabel.text = note
-        self._ui.inputNoteLabel.visible = bool(note)
-        self._ui.allFramesCheckBox.visible = frames is not None
+        isOpen = not self._ui.inputsCollapsibleButton.collapsed
+        self._ui.inputNoteLabel.visible = isOpen and bool(note)
+        self._ui.allFramesCheckBox.visible = isOpen and frames is not None
         if frames:
             self._ui.allFramesCheckBox.text = _("Every frame of the sequence ({count})").format(count=frames.count)
         if parameterNode and self._ui.regionSelector.currentNode() is not parameterNode.region:
@@ -54,6 +57,9 @@ class InputSection:
 
     def close(self) -> None:
         """Nothing to take down."""
+
+    def _onCollapsed(self, _collapsed: bool) -> None:
+        self.update()
 
     def _onRegionChanged(self, node) -> None:
         parameterNode = self._panel.parameterNode

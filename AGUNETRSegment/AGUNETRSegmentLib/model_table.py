@@ -58,8 +58,11 @@ class ModelTable:
 
     def selected(self) -> dict | None:
         """The model of the selected row."""
-        rows = {index.row() for index in self._widget.selectionModel().selectedRows()}
-        return self._models[min(rows)] if rows and min(rows) < len(self._models) else None
+        for row, model in enumerate(self._models):
+            item = self._widget.item(row, 0)
+            if item and item.isSelected():
+                return model
+        return None
 
     def select(self, name: str) -> None:
         """Select the row of a model, if it is there."""

@@ -32,7 +32,7 @@ from .terminology import modelColour
 from .translation import _
 from .volume_job import VolumeJob, exportVolume
 
-__all__ = ["ImportedResult", "VolumeJob", "exportVolume", "importResult"]
+__all__ = ["ImportedResult", "VolumeJob", "exportVolume", "importResult", "surfaceMatrix"]
 
 
 @dataclass
@@ -55,8 +55,13 @@ class ImportedResult:
         return [*self.segmentations.values(), *self.attention.values(), *([self.table] if self.table else [])]
 
 
+def surfaceMatrix(job: VolumeJob) -> np.ndarray:
+    """The volume's IJK to RAS matrix as it is now, for the surfaces that :func:`.result_files.readResult` makes."""
+    return localMatrix(job.volumeNode)
+
+
 def importResult(scene, result: dict, folder: Path, job: VolumeJob, surface: bool = True,
-                 referenceName: str = "") -> ImportedResult:
+                 referenceName: str = "", models: list[ModelResult] | None = None) -> ImportedResult:
     """Add a finished job's results to the scene as new nodes; nothing that exists is changed.
 
     :param scene: the MRML scene.
@@ -65,9 +70,11 @@ def importResult(scene, result: dict, folder: Path, job: VolumeJob, surface: boo
     :param job: what :func:`exportVolume` gave for the volume.
     :param surface: make closed surfaces for 3D views.
     :param referenceName: of the segmentation that the models were scored against; empty where there was none.
+    :param models: what :func:`.result_files.readResult` gave where the files were read already; None: they are read
+      here.
     :raises SegmentationError: kind ``result``; the scene is then as it was.
     """
-    modelResults = readResult(result, folder, job)
+    modelResults = readResult(result, folder, job) if models is None else models
     with allOrNothing(scene):
         reference = _referenceVolume(scene, job)
         inScene = reference.GetScene() is scene
@@ -111,17 +118,25 @@ def _importModel(scene, modelResult: ModelResult, reference, worldToLocal, job: 
     name = scene.GenerateUniqueName(_("{volume} {model} spleen").format(
         volume=job.volumeName, model=modelResult.name))
     colour = modelColour(len(imported.segmentations))
-    segmentationNode = addSegmentation(scene, modelResult.mask, reference, name, surface, colour)
+    made = modelResult.surface
+    # Not where the volume was moved since: Slicer then makes another.
+    fits = made is not None and np.allclose(made.ijkToRas, localMatrix(reference), atol=1e-6)
+    segmentationNode = addSegmentation(
+        scene, modelResult.mask, reference, name, surface, colour, modelResult.firstVoxel,
+        made.polyData if fits else None)
     segmentationNode.SetDescription(modelResult.title)
     imported.segmentations[modelResult.name] = segmentationNode
     for attentionMap in modelResult.attention:
         name = scene.GenerateUniqueName(_("{volume} {model} attention {gate}").format(
             volume=job.volumeName, model=modelResult.name, gate=attentionMap.gate))
-        setLocalMatrix(attentionMap.volumeNode, worldToLocal @ localMatrix(attentionMap.volumeNode))
-        volumeNode = addAttentionVolume(scene, attentionMap.volumeNode, name)
+        volumeNode = slicer.vtkMRMLScalarVolumeNode()
+        volumeNode.SetAndObserveImageData(attentionMap.image)
+        setLocalMatrix(volumeNode, worldToLocal @ attentionMap.ijkToWorld)
+        # Before it is in the scene: selectors that offer maps alone look at it once it is.
+        volumeNode.SetAttribute(GATE, attentionMap.gate)
+        addAttentionVolume(scene, volumeNode, name)
         if reference.GetScene() is scene:
             volumeNode.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
-        volumeNode.SetAttribute(GATE, attentionMap.gate)
         imported.attention[modelResult.name, attentionMap.gate] = volumeNode
     modelNodes = [segmentationNode, *(imported.attention[modelResult.name, m.gate] for m in modelResult.attention)]
     for node in modelNodes:

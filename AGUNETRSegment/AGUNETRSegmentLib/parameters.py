@@ -116,7 +116,7 @@ class AttentionViews(enum.Enum):
         """What the user reads."""
         return {
             AttentionViews.ALL: _("All slice views"),
-            AttentionViews.OWN: _("While comparing, only its model's view"),
+            AttentionViews.OWN: _("Only its model's views"),
         }[self]
 
 

@@ -23,6 +23,7 @@ def stageTitle(stage: str) -> str:
         "restore": _("Returning to the CT's voxels"),
         "write": _("Writing the results"),
         "score": _("Comparing with the reference"),
+        "import": _("Adding the results to the scene"),
     }
     return model + separator + titles.get(name, name)
 

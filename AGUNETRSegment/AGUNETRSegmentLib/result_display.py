@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import slicer
 
+from .attention_view import sliceCompositeNodes
+from .comparison_layout import VIEW_NAMES
 from .result_sets import ResultSet, resultSets
 from .terminology import SPLEEN_NAME
 
@@ -19,6 +21,23 @@ def showOnly(scene, shown: ResultSet) -> None:
             displayNode = segmentationNode.GetDisplayNode()
             if displayNode:
                 displayNode.SetVisibility(resultSet.run == shown.run)
+
+
+def showVolume(scene, volumeNode, applicationLogic=None) -> None:
+    """Bring a CT into the slice views where none of them shows it; the views of the comparison are left alone.
+
+    :param volumeNode: None: nothing happens.
+    :param applicationLogic: gives the slice logics that fit the CT into the views; None: views are not fitted.
+    """
+    composites = [node for node in sliceCompositeNodes(scene) if node.GetLayoutName() not in VIEW_NAMES]
+    if volumeNode is None or any(
+            volumeNode.GetID() in (node.GetBackgroundVolumeID(), node.GetForegroundVolumeID()) for node in composites):
+        return
+    for node in composites:
+        node.SetBackgroundVolumeID(volumeNode.GetID())
+        logic = applicationLogic.GetSliceLogicByLayoutName(node.GetLayoutName()) if applicationLogic else None
+        if logic:
+            logic.FitSliceToBackground()
 
 
 def jumpToOrgan(scene, segmentationNodes) -> bool:

@@ -1,8 +1,10 @@
-"""Which of a run's results are worth showing together: the base model beside the gated one, and the first map."""
+"""Which results are worth showing together: the base model beside the gated one, a gate's map, and their CT."""
 
 from __future__ import annotations
 
-from .result_sets import ResultSet
+import slicer
+
+from .result_sets import GATE, INPUT_ROLE, ResultSet
 
 
 def pairToCompare(resultSet: ResultSet) -> tuple | None:
@@ -19,6 +21,17 @@ def pairToCompare(resultSet: ResultSet) -> tuple | None:
     return resultSet.segmentations[first], resultSet.segmentations[second]
 
 
-def mapToShow(resultSet: ResultSet):
-    """The first gate's map of a run; None where it has none."""
-    return next((resultSet.attention[key] for key in sorted(resultSet.attention)), None)
+def mapToShow(resultSet: ResultSet, likeNode=None):
+    """A gate's map of a run: that of the same gate as *likeNode*, else the first; None where it has none."""
+    gate = likeNode.GetAttribute(GATE) if likeNode else None
+    keys = sorted(resultSet.attention, key=lambda key: (key[1] != gate, key))
+    return resultSet.attention[keys[0]] if keys else None
+
+
+def volumeOf(*segmentationNodes):
+    """The CT that segmentations stand on, the first one's before the second's; None where there is none."""
+    for role in (INPUT_ROLE, slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()):
+        for node in segmentationNodes:
+            if node.GetNodeReference(role):
+                return node.GetNodeReference(role)
+    return None

@@ -20,6 +20,7 @@ from .measurement_table import (
     WARNINGS_COLUMN,
 )
 from .result_sets import ResultSet, runTime
+from .sequence_frames import FrameSource
 from .translation import _
 
 UNDEFINED = "\N{EN DASH}"
@@ -108,16 +109,33 @@ def warningTexts(tableNode) -> list[str]:
 
 
 def exportedRows(resultSet: ResultSet) -> list[list[str]]:
-    """Everything that was measured, the CT and the time in front, for spreadsheets; what is undefined is empty."""
+    """Everything that was measured, of a sequence in all frames, for spreadsheets; what is undefined is empty."""
     tableNode = resultSet.table
     table = tableNode.GetTable()
     names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
     names.sort(key=(WARNINGS_COLUMN, CHECKSUM_COLUMN).__contains__)  # long texts last, also where a column was added
     time = runTime(resultSet.run)
     before = [resultSet.volumeName, f"{time.astimezone():%Y-%m-%d %H:%M:%S}" if time else resultSet.run]
-    columns = [[_exact(value) for value in _values(tableNode, name)] for name in names]
-    header = [_("CT"), _("Run"), *(tableNode.GetColumnTitle(name) or name for name in names)]
-    return [header, *([*before, *row] for row in zip(*columns, strict=True))]
+    titles = [tableNode.GetColumnTitle(name) or name for name in names]
+    frames = tableFrames(tableNode)
+    if not frames:
+        return [[_("CT"), _("Run"), *titles], *([*before, *row] for row in _rows(tableNode, names))]
+    rows = ([*before, frame, *row] for frame, node in frames for row in _rows(node, names))
+    return [[_("CT"), _("Run"), _("Frame"), *titles], *rows]
+
+
+def tableFrames(tableNode) -> list[tuple[str, object]]:
+    """The tables of all frames by their index values, where *tableNode* is one of a sequence's; else none."""
+    source = FrameSource.of(tableNode)
+    if source is None:
+        return []
+    return [(source.sequenceNode.GetNthIndexValue(index), node) for index, node in enumerate(source.frames())]
+
+
+def _rows(tableNode, names: list[str]) -> list[tuple[str, ...]]:
+    count = tableNode.GetTable().GetNumberOfRows()
+    columns = ([_exact(value) for value in _values(tableNode, name)] or [""] * count for name in names)
+    return list(zip(*columns, strict=True))
 
 
 def asTabSeparated(rows: list[list[str]]) -> str:

@@ -10,15 +10,17 @@ import slicer.util
 import vtk
 
 from .errors import SegmentationError
-from .result_display import jumpToOrgan, showOnly
+from .result_display import jumpToOrgan, showOnly, showVolume
 from .result_sets import ResultSet, resultSets
-from .result_texts import asCsv, asTabSeparated, exportedRows, runTitle, shownColumns, warningTexts
+from .result_texts import asCsv, asTabSeparated, exportedRows, runTitle, shownColumns, tableFrames, warningTexts
 from .table_file import suggestedName, withSuffix, writeTable
 from .translation import _
 
+SHOWN_RUN = "AGUNETR.shownRun"  # attribute of the parameter node: the chosen run, absent for the newest
+
 
 class ResultsSection:
-    """Shows what the runs left in the scene; nothing is kept here but which run is looked at.
+    """Shows what the runs left in the scene; which run is looked at is kept with the parameter node.
 
     :param ui: the widgets by name.
     :param logic: not used; every section takes it.
@@ -35,8 +37,11 @@ class ResultsSection:
         self._sets: list[ResultSet] = []
         self._run = ""  # of the set that is shown; empty: the newest
         self._filling = False
+        self._isUpdateDue = False
+        self._hasNewRun = False
         ui.resultRunLabel.setBuddy(ui.resultRunComboBox)
         ui.resultRunComboBox.connect("currentIndexChanged(int)", self.onRunChosen)
+        ui.resultsCollapsibleButton.connect("contentsCollapsed(bool)", self.onCollapsed)
         ui.showRunButton.connect("clicked(bool)", self.onShowButton)
         ui.copyResultsButton.connect("clicked(bool)", self.onCopyButton)
         ui.saveResultsButton.connect("clicked(bool)", self.onSaveButton)
@@ -50,6 +55,9 @@ class ResultsSection:
         """Follow the scene while there is a parameter node."""
         self._unobserve()
         if parameterNode:
+            if self._hasNewRun:
+                self._remember("")
+            self._run = parameterNode.parameterNode.GetAttribute(SHOWN_RUN) or ""
             self._observe(slicer.mrmlScene)
         self.refresh()
 
@@ -65,13 +73,14 @@ class ResultsSection:
     def resultsChanged(self, imported=None, result=None) -> None:
         """Results came or went; new ones are shown, and the slices go to the first organ found in a CT."""
         if imported is not None:
-            self._run = ""
+            self._remember("")
         self.refresh()
         newest = self._sets[0] if self._sets else None
         if imported is None or newest is None:
             return
         # Only where the user has not looked at a result of this CT before: views are his own after that.
         if sum(found.volumeNode is newest.volumeNode for found in self._sets) == 1:
+            showVolume(slicer.mrmlScene, newest.volumeNode, slicer.app.applicationLogic())
             jumpToOrgan(slicer.mrmlScene, newest.segmentations.values())
         layoutManager = slicer.app.layoutManager()
         if layoutManager and len(self._sets) == 1:  # none without a main window
@@ -101,14 +110,18 @@ class ResultsSection:
         """The user wants to see another run."""
         if self._filling or not 0 <= index < len(self._sets):
             return
-        self._run = self._sets[index].run
+        self._remember(self._sets[index].run)
         self._fill(self.shown)
-        self.update()
+        self.panel.runChosen(self.shown)
 
     def onShowButton(self, _checked: bool = False) -> None:
         """The user wants this run's segmentations in the views."""
         shown = self.shown
         if shown:
+            comparison = self.panel.sections["compare"].comparison
+            if not set(comparison.nodes) <= set(shown.segmentations.values()):
+                comparison.leave()  # its columns would be left empty
+            showVolume(slicer.mrmlScene, shown.volumeNode, slicer.app.applicationLogic())
             showOnly(slicer.mrmlScene, shown)
             if not jumpToOrgan(slicer.mrmlScene, shown.segmentations.values()):
                 self.panel.say(_("No spleen was found in this run."))
@@ -144,6 +157,13 @@ class ResultsSection:
         slicer.app.userSettings().setValue("AGUNETR/ResultsFolder", str(path.parent))
         self.panel.say(_('The results were saved to "{path}".').format(path=path))
 
+    def _remember(self, run: str) -> None:
+        self._run = run
+        parameterNode = self.panel.parameterNode
+        self._hasNewRun = not parameterNode  # else it is noted once there is one
+        if parameterNode:
+            parameterNode.parameterNode.SetAttribute(SHOWN_RUN, run or None)
+
     def _fill(self, shown: ResultSet | None) -> None:
         self._watchTable(shown.table if shown else None)
         columns = shownColumns(shown.table) if shown and shown.table else []
@@ -163,10 +183,15 @@ class ResultsSection:
                     item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 table.setItem(row, number, item)
         table.resizeColumnsToContents()
-        table.visible = bool(columns)
         notes = self._notes(shown)
         self.ui.resultsNotesLabel.text = "\n".join(notes)
-        self.ui.resultsNotesLabel.visible = bool(notes)
+        self.onCollapsed()
+
+    def onCollapsed(self, _collapsed: bool = False) -> None:
+        """Show what there is. Also when the section was opened: that brings back what was hidden while it was shut."""
+        isOpen = not self.ui.resultsCollapsibleButton.collapsed
+        self.ui.resultsTable.visible = isOpen and self.ui.resultsTable.columnCount > 0
+        self.ui.resultsNotesLabel.visible = isOpen and bool(self.ui.resultsNotesLabel.text)
 
     def _notes(self, shown: ResultSet | None) -> list[str]:
         if shown is None:
@@ -175,7 +200,10 @@ class ResultsSection:
             return [_("The table of this run was deleted from the scene.")]
         against = [_('Scored against "{reference}".').format(reference=shown.referenceName)] \
             if shown.referenceName else []
-        return against + warningTexts(shown.table)
+        frames = len(tableFrames(shown.table))
+        sequence = [_("The frame that is shown; copying and saving takes all {count} frames.").format(count=frames)] \
+            if frames else []
+        return against + sequence + warningTexts(shown.table)
 
     def _observe(self, scene) -> None:
         self._scene = scene
@@ -196,6 +224,14 @@ class ResultsSection:
 
     def _onTableModified(self, _tableNode, _event) -> None:
         self._fill(self.shown)
+        if not self._isUpdateDue:  # later, when all results show the new frame: the comparison follows it
+            self._isUpdateDue = True
+            qt.QTimer.singleShot(0, self._updatePanel)
+
+    def _updatePanel(self) -> None:
+        self._isUpdateDue = False
+        if self._scene:
+            self.panel.update()
 
     def _unobserve(self) -> None:
         self._watchTable(None)

@@ -170,3 +170,5 @@ class RunSection:
 
     def _onFailed(self, error: SegmentationError) -> None:
         self._panel.fail(error)
+        if error.kind == "model":  # perhaps one that was deleted since it was listed
+            self._panel.refreshModels(quietly=True)

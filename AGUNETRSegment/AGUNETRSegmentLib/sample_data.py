@@ -19,6 +19,7 @@ NAME = "AGUNETRPhantom"
 THUMBNAIL = Path(__file__).resolve().parents[1] / "Resources" / "Icons" / "AGUNETRPhantom.png"
 # Coarse enough to be segmented within seconds on any computer, fine enough to look like a CT.
 SPACING_MM = ("1.5", "1.5", "3")
+PATIENT = "4"  # one whose spleen the embedded models find nearly whole
 
 
 def registerSampleData() -> None:
@@ -61,7 +62,7 @@ def loadPhantom(_source=None, loaded: Callable[[object, object], None] | None = 
         shutil.rmtree(folder, ignore_errors=True)
         (failed or _show)(error)
 
-    arguments = ["phantom", "--output", str(folder), "--contrast", "portal", "--spacing", *SPACING_MM]
+    arguments = ["phantom", "--seed", PATIENT, "--output", str(folder), "--contrast", "portal", "--spacing", *SPACING_MM]
     try:
         EngineCommand(qt.QTimer.singleShot).start(arguments, onFinished, onFailed)
     except SegmentationError as error:

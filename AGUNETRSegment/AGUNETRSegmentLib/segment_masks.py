@@ -11,6 +11,7 @@ import vtk
 from vtk.util import numpy_support
 
 from .errors import SegmentationError
+from .export_reference import spleenSegment
 from .geometry import localMatrix, parentMatrix
 from .terminology import SPLEEN_NAME
 from .translation import _
@@ -79,9 +80,9 @@ def commonMasks(firstNode, secondNode, volumeNode=None) -> CommonMasks:
 
 
 def segmentId(segmentationNode) -> str:
-    """The id of the segment that is compared: the spleen, or the first where there is none.
+    """The id of the segment that is compared: the spleen.
 
-    :raises SegmentationError: kind ``input``, where there is no segment.
+    :raises SegmentationError: kind ``input``, where there is no segment, or no telling which of several it is.
     """
     segmentation = segmentationNode.GetSegmentation()
     if segmentation.GetSegment(SPLEEN_NAME):
@@ -92,7 +93,7 @@ def segmentId(segmentationNode) -> str:
             _('"{name}" holds no segment.').format(name=segmentationNode.GetName()),
             _("Select another segmentation."),
         )
-    return segmentation.GetNthSegmentID(0)
+    return spleenSegment(segmentationNode)  # a reference may hold other organs, too
 
 
 def segmentLabelmap(segmentationNode):

@@ -122,11 +122,15 @@ class SegmentPanel:
             self.log("error", error.details)
         self.update()
 
-    def refreshModels(self) -> None:
-        """Ask the worker which models there are; ``models`` is then set anew and every section updated."""
-        self.say(_("Looking for models..."))
+    def refreshModels(self, quietly: bool = False) -> None:
+        """Ask the worker which models there are; ``models`` is then set anew and every section updated.
+
+        :param quietly: leave the status line as it is, because it says something else that matters.
+        """
+        if not quietly:
+            self.say(_("Looking for models..."))
         try:
-            self.logic.listModels(self._onModels, self.fail)
+            self.logic.listModels(lambda answer: self._onModels(answer, quietly), self.fail)
         except SegmentationError as error:
             self.fail(error)
         self.update()
@@ -146,6 +150,21 @@ class SegmentPanel:
         for section in self.sections.values():
             if hasattr(section, "resultsChanged"):
                 section.resultsChanged(imported, result)
+        self.update()
+
+    @property
+    def shownRun(self):
+        """The run that the user looks at in the results (ResultSet); None where there is none."""
+        return self.sections["results"].shown
+
+    def runChosen(self, chosen) -> None:
+        """Tell the sections that the user looks at another run: its results are what they offer.
+
+        :param chosen: the ResultSet.
+        """
+        for section in self.sections.values():
+            if hasattr(section, "runChosen"):
+                section.runChosen(chosen)
         self.update()
 
     def close(self) -> None:
@@ -170,11 +189,12 @@ class SegmentPanel:
     def _onModified(self, _caller, _event) -> None:
         self.update()
 
-    def _onModels(self, answer: dict) -> None:
+    def _onModels(self, answer: dict, quietly: bool = False) -> None:
         self.modelsAreKnown = True
         self.models = list(answer.get("models", []))
         self.brokenModels = list(answer.get("broken", []))
         for broken in self.brokenModels:
             self.log("warning", _("Not usable: {folder}: {reason}").format(**broken))
-        self.say("" if self.models else _("No model is installed."))
+        if not quietly or not self.models:
+            self.say("" if self.models else _("No model is installed."))
         self.update()

@@ -12,15 +12,18 @@ from .terminology import SPLEEN_COLOUR, SPLEEN_NAME, SPLEEN_TERMINOLOGY
 
 
 def addSegmentation(scene, mask: np.ndarray, referenceVolume, name: str, surface: bool = True,
-                    colour: tuple[float, float, float] = SPLEEN_COLOUR):
+                    colour: tuple[float, float, float] = SPLEEN_COLOUR,
+                    firstVoxel: tuple[int, int, int] = (0, 0, 0), polyData=None):
     """Add a segmentation node with one segment, the spleen.
 
-    :param mask: uint8, ``(k, j, i)``, on the voxels of *referenceVolume*.
+    :param mask: uint8, ``(k, j, i)``, on the voxels of *referenceVolume*, all of them or a box.
     :param referenceVolume: the volume whose geometry and parent transform the segmentation takes over. It may stand
       outside the scene, then only its geometry is taken.
     :param name: the node's name, already unique.
     :param surface: also make the closed surface for 3D views (none is made of an empty mask).
     :param colour: red, green and blue, 0 to 1; another than the spleen's own tells models apart.
+    :param firstVoxel: where in *referenceVolume* the mask begins, ``(i, j, k)``.
+    :param polyData: that surface where it is already made, in the frame of *referenceVolume*; None: it is made here.
     :returns: the ``vtkMRMLSegmentationNode``.
     """
     segmentationNode = slicer.vtkMRMLSegmentationNode()
@@ -37,14 +40,17 @@ def addSegmentation(scene, mask: np.ndarray, referenceVolume, name: str, surface
     segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), SPLEEN_TERMINOLOGY)
     segment.AddRepresentation(
         slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName(),
-        _labelmap(mask, referenceVolume))
+        _labelmap(mask, referenceVolume, firstVoxel))
+    if surface and polyData is not None:
+        segment.AddRepresentation(
+            slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName(), polyData)
     segmentationNode.GetSegmentation().AddSegment(segment, SPLEEN_NAME)
-    if surface and mask.any():
+    if surface and polyData is None and mask.any():
         segmentationNode.CreateClosedSurfaceRepresentation()
     return segmentationNode
 
 
-def _labelmap(mask: np.ndarray, referenceVolume):
+def _labelmap(mask: np.ndarray, referenceVolume, firstVoxel: tuple[int, int, int]):
     """The mask's bounding box as an oriented image; the extent says where in the volume it stands."""
     bounds = _bounds(mask)
     matrix = vtk.vtkMatrix4x4()
@@ -54,7 +60,8 @@ def _labelmap(mask: np.ndarray, referenceVolume):
         labelmap.SetExtent(0, -1, 0, -1, 0, -1)
     else:
         (k0, k1), (j0, j1), (i0, i1) = bounds
-        labelmap.SetExtent(i0, i1, j0, j1, k0, k1)
+        i, j, k = firstVoxel
+        labelmap.SetExtent(i + i0, i + i1, j + j0, j + j1, k + k0, k + k1)
         voxels = np.ascontiguousarray(mask[k0:k1 + 1, j0:j1 + 1, i0:i1 + 1])
         scalars = numpy_support.numpy_to_vtk(voxels.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
         scalars.SetName("ImageScalars")

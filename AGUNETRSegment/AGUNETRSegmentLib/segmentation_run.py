@@ -14,14 +14,17 @@ from pathlib import Path
 
 import slicer
 
+from .background_work import BackgroundWork
 from .errors import SegmentationError
-from .export_reference import exportReference
-from .nodes import ImportedResult, exportVolume, importResult
+from .export_reference import prepareReference
+from .nodes import ImportedResult, importResult, surfaceMatrix
+from .result_files import readResult
 from .sequence_frames import FrameSource
 from .sequence_results import FrameResult, importFrames, mergedResult
 from .translation import _
+from .volume_job import VolumeJob, prepareExport
 from .worker_client import JobCallbacks, Progress, WorkerClient
-from .worker_job import ignore
+from .worker_job import cancelled, ignore
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class _Run:
     folder: Path
     results: list[FrameResult] = field(default_factory=list)
     endedBecause: str = ""
+    folderIsInUse: bool = False  # by work that was given up and removes it at its end
     observers: list[int] = field(default_factory=list)
 
 
@@ -64,12 +68,16 @@ class SegmentationRunner:
     :param scene: the MRML scene that results go into.
     :param client: the worker's client.
     :param temporaryFolder: where job folders are made; each is removed at the end of its run.
+    :param schedule: ``schedule(milliseconds, function)`` calls *function* later, once, on this thread
+      (``qt.QTimer.singleShot``): large files are then written and read beside the application. Without it they are
+      written and read at once.
     """
 
-    def __init__(self, scene, client: WorkerClient, temporaryFolder: Path | str) -> None:
+    def __init__(self, scene, client: WorkerClient, temporaryFolder: Path | str, schedule=None) -> None:
         self._scene = scene
         self._client = client
         self._temporaryFolder = Path(temporaryFolder)
+        self._schedule, self._background = schedule, BackgroundWork(schedule)
         self._run: _Run | None = None
 
     @property
@@ -87,7 +95,7 @@ class SegmentationRunner:
         :param reference: a segmentation node to score the results against, or None.
         :param surface: make surfaces for 3D views.
         :param allFrames: segment every frame where the volume shows a sequence.
-        :raises SegmentationError: the run could not begin (unsuitable volume, busy, no worker); no callback follows.
+        :raises SegmentationError: the run could not begin (unsuitable volume, busy); no callback follows.
         """
         if self.running or self._client.segmenting:
             raise SegmentationError(
@@ -98,29 +106,58 @@ class SegmentationRunner:
         frames = source.frames() if source else [None]
         self._run = _Run(
             volumeNode, list(models), dict(options), callbacks, reference, surface, source, frames, self._makeFolder())
+        self._watch(self._run)
         try:
             self._beginFrame()
         except BaseException:
             self._tidyUp()
             raise
-        self._watch(self._run)
 
     def cancel(self) -> None:
         """Give up the run, if any; its *failed* callback follows within two seconds, kind ``cancelled``."""
-        if self.running:
+        run = self._run
+        if run and self._abandonWork(run):
+            # Not at once: the scene may be in the middle of a change.
+            self._schedule(0, lambda: self._fail(cancelled()) if self._run is run else None)
+        elif run:
             self._client.cancel()
+
+    def stop(self) -> None:
+        """Give up the run, if any, at once. For the end of the application; the client is stopped by its owner."""
+        run = self._run
+        if run:
+            self._abandonWork(run)
+            self._fail(cancelled())
+        self._background.wait()
+
+    def _abandonWork(self, run: _Run) -> bool:
+        run.folderIsInUse = self._background.abandon(lambda: _removeFolder(run.folder)) or run.folderIsInUse
+        return run.folderIsInUse
 
     def _beginFrame(self) -> None:
         run = self._run
         number = len(run.results)
         folder = run.folder / f"frame-{number + 1}"
         folder.mkdir()
-        job = exportVolume(run.volumeNode, folder, run.frames[number])
-        reference = exportReference(run.reference, job, folder) if run.reference else None
-        self._client.segment(job.path, run.models, folder / "result", run.options, JobCallbacks(
-            progress=self._onProgress,
-            result=lambda result: self._onResult(FrameResult(job, result, folder / "result")),
-            error=self._fail), reference)
+        export = prepareExport(run.volumeNode, folder, run.frames[number])
+        reference = prepareReference(run.reference, export.job, folder) if run.reference else None
+
+        def write() -> None:
+            export.write()
+            if reference:
+                reference.write()
+
+        self._background.start(
+            write, lambda _nothing: self._ask(export.job, reference.path if reference else None), self._failWith)
+
+    def _ask(self, job: VolumeJob, reference: Path | None) -> None:
+        run = self._run
+        folder = job.path.parent / "result"
+        try:
+            self._client.segment(job.path, run.models, folder, run.options, JobCallbacks(
+                self._onProgress, lambda result: self._onResult(job, result, folder), self._fail), reference)
+        except SegmentationError as error:  # no worker can be started
+            self._fail(error)
 
     def _watch(self, run: _Run) -> None:
         """Give up when what the results would stand beside goes."""
@@ -151,21 +188,25 @@ class SegmentationRunner:
             progress = replace(progress, stage=f"{frame}: {progress.stage}")
         run.callbacks.progress(progress)
 
-    def _onResult(self, result: FrameResult) -> None:
+    def _onResult(self, job: VolumeJob, result: dict, folder: Path) -> None:
+        run = self._run
+        job.path.unlink(missing_ok=True)  # as large as the CT, and not needed any more
+        self._onProgress(Progress("import", 0, 0))
+        surfacesOn = surfaceMatrix(job) if run.surface else None
+        self._background.start(
+            lambda: readResult(result, folder, job, surfacesOn),
+            lambda models: self._onRead(FrameResult(job, result, folder, models)), self._failWith)
+
+    def _onRead(self, result: FrameResult) -> None:
         run = self._run
         run.results.append(result)
         try:
             if len(run.results) < len(run.frames):
-                (result.folder.parent / "input.nrrd").unlink(missing_ok=True)  # as large as the CT, and not needed
                 self._beginFrame()
                 return
             imported, merged = self._import(run)
-        except SegmentationError as error:
-            self._fail(error)
-        except Exception as error:  # the importer itself is at fault: still one sentence, and the details to report
-            self._fail(SegmentationError(
-                "unexpected", _("The result could not be added to the scene: {problem}.").format(problem=error),
-                _("Please report this with the text of the log."), traceback.format_exc()))
+        except Exception as error:
+            self._failWith(error)
         else:
             self._tidyUp()
             run.callbacks.finished(imported, merged)
@@ -174,10 +215,18 @@ class SegmentationRunner:
         if not run.source:
             only = run.results[0]
             scoredAgainst = run.reference.GetName() if run.reference else ""
-            imported = importResult(self._scene, only.result, only.folder, only.job, run.surface, scoredAgainst)
+            imported = importResult(
+                self._scene, only.result, only.folder, only.job, run.surface, scoredAgainst, only.models)
             return imported, only.result
         shown = min(max(0, run.source.browserNode.GetSelectedItemNumber()), len(run.results) - 1)
         return importFrames(self._scene, run.source, run.results, run.surface), mergedResult(run.results, shown)
+
+    def _failWith(self, error: Exception) -> None:
+        if not isinstance(error, SegmentationError):  # the module itself is at fault: still one sentence, and details
+            error = SegmentationError(
+                "unexpected", _("The result could not be added to the scene: {problem}.").format(problem=error),
+                _("Please report this with the text of the log."), "".join(traceback.format_exception(error)))
+        self._fail(error)
 
     def _fail(self, error: SegmentationError) -> None:
         run = self._run
@@ -188,6 +237,11 @@ class SegmentationRunner:
 
     def _tidyUp(self) -> None:
         run, self._run = self._run, None
-        shutil.rmtree(run.folder, ignore_errors=True)
+        if not run.folderIsInUse:
+            _removeFolder(run.folder)
         for tag in run.observers:
             self._scene.RemoveObserver(tag)
+
+
+def _removeFolder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

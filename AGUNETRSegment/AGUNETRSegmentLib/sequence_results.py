@@ -22,11 +22,13 @@ class FrameResult:
     :ivar job: the frame as it was exported.
     :ivar result: the parsed ``result.json``.
     :ivar folder: the folder of the files that it names.
+    :ivar models: what :func:`.result_files.readResult` gave; None where the files are still to be read.
     """
 
     job: VolumeJob
     result: dict
     folder: Path
+    models: list | None = None
 
 
 def importFrames(scene, source: FrameSource, frames: list[FrameResult], surface: bool) -> ImportedResult:
@@ -45,7 +47,7 @@ def importFrames(scene, source: FrameSource, frames: list[FrameResult], surface:
     with allOrNothing(scene):
         for index in order:
             frame = frames[index]
-            imported = importResult(scene, frame.result, frame.folder, frame.job, surface)
+            imported = importResult(scene, frame.result, frame.folder, frame.job, surface, models=frame.models)
             if first is None:
                 first = imported
                 sequences = [_addSequence(scene, source, node) for node in imported.nodes()]

@@ -77,8 +77,9 @@ class SetupSection:
             self._ui.setupCollapsibleButton.collapsed = ready
             self._wasReady = ready
         busy = self._installing or self._health.running
+        inUse = self._packagesAreInUse()
         for button in (self._ui.installButton, self._ui.installFromFolderButton, self._ui.repairTorchButton):
-            button.enabled = not busy and not self._logic.running
+            button.enabled = not busy and not inUse
         self._ui.checkSetupButton.enabled = not busy
         self._ui.setupProgressBar.visible = busy
         self._checkTheFirstTime()
@@ -110,6 +111,11 @@ class SetupSection:
         except SegmentationError as error:
             self._missing = None
             self._say(str(error))
+
+    def _packagesAreInUse(self) -> bool:
+        """Whether a process computes with what an installation would replace."""
+        batch = self._panel.sections.get("batch")
+        return self._logic.running or bool(batch and batch.running)
 
     def _facts(self) -> SetupFacts:
         report = self._health.report
@@ -177,6 +183,8 @@ class SetupSection:
         sentences = otherFindings(self._facts())
         verdict = _("Segmentation can run on this computer.") if report.able else _("Segmentation cannot run yet.")
         self._say("\n".join([verdict, *sentences]))
+        if report.able:
+            self._panel.refreshModelsOnce()  # before the packages came, nobody could name them
         self._panel.update()
 
     def _onCheckFailed(self, error: SegmentationError) -> None:

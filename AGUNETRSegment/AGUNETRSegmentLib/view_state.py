@@ -107,11 +107,12 @@ class RememberedState:
 
     def restore(self) -> None:
         """Put everything back and forget it; what was deleted meanwhile is left out."""
-        for node in self.nodes():
-            self.restoreNode(node)
         memory = self.node
-        if memory:
+        while memory:  # two where a scene was added to another one
+            for node in self.nodes():
+                self.restoreNode(node)
             self.scene.RemoveNode(memory)
+            memory = self.node
 
     def _remembered(self, memory, key: str, name: str):
         if name in _NODE_PROPERTIES:

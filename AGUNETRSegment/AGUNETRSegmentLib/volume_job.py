@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import slicer
 import vtk
 
 from .errors import SegmentationError
-from .geometry import isOrthogonal, localMatrix, parentMatrix, setLocalMatrix
+from .geometry import isOrthogonal, localMatrix, parentMatrix
+from .image_files import writeNrrd
 from .translation import _
 
 # The NRRD writer knows no signed char and no 64-bit integers; what is written in their place.
@@ -41,33 +41,58 @@ class VolumeJob:
 
 
 def exportVolume(volumeNode, folder: Path, frame=None) -> VolumeJob:
-    """Write a volume node to ``input.nrrd`` in *folder*, parent transforms hardened on a copy.
+    """Write a volume node to ``input.nrrd`` in *folder*, parent transforms hardened in the file.
 
-    The copy shares the voxels with the node and only has its own matrix, so nothing is duplicated in memory and the
-    scene does not change. Only voxels of a type that NRRD files cannot hold are converted.
+    Arguments and errors are those of :func:`prepareExport`, and ``output`` when writing failed.
+    """
+    export = prepareExport(volumeNode, folder, frame)
+    export.write()
+    return export.job
+
+
+@dataclass(frozen=True)
+class VolumeExport:
+    """A volume node's voxels on their way into the file of a job.
+
+    :ivar job: what remains of the node when it is written.
+    :ivar image: shares the voxels with the node, so nothing is duplicated in memory and the node may go.
+    """
+
+    job: VolumeJob
+    image: object
+
+    def write(self) -> None:
+        """Write the file; may be called in any thread.
+
+        Only voxels of a type that NRRD files cannot hold are converted.
+
+        :raises SegmentationError: kind ``output``.
+        """
+        if not writeNrrd(_writableImage(self.image), self.job.ijkToWorld, self.job.path):
+            raise SegmentationError(
+                "output",
+                _('The volume could not be written to "{path}".').format(path=self.job.path),
+                _("Check that the temporary folder (Edit > Application Settings > Modules) is writable and not full."))
+
+
+def prepareExport(volumeNode, folder: Path, frame=None) -> VolumeExport:
+    """Check a volume node and take what is to be written; the scene does not change.
 
     :param volumeNode: a single-component scalar volume; linear parent transforms are applied.
     :param folder: an existing folder.
     :param frame: a volume outside the scene whose voxels and geometry are written in place of the node's own: a frame
       of the sequence that the node shows.
-    :raises SegmentationError: kind ``input`` when the node cannot be segmented, ``output`` when writing failed.
+    :raises SegmentationError: kind ``input`` when the node cannot be segmented.
     """
     ijkToWorld = checkVolume(volumeNode, frame)
     image = (frame or volumeNode).GetImageData()
-    copy = slicer.vtkMRMLScalarVolumeNode()
-    copy.SetAndObserveImageData(_writableImage(image))
-    setLocalMatrix(copy, ijkToWorld)
+    shared = vtk.vtkImageData()
+    shared.SetDimensions(image.GetDimensions())
+    shared.GetPointData().SetScalars(image.GetPointData().GetScalars())
     path = Path(folder) / "input.nrrd"
-    storageNode = slicer.vtkMRMLNRRDStorageNode()
-    storageNode.SetFileName(str(path))
-    storageNode.SetUseCompression(False)  # the file lives for minutes, compression would cost seconds
-    if not storageNode.WriteData(copy) or not path.is_file():
-        raise SegmentationError(
-            "output",
-            _('The volume could not be written to "{path}".').format(path=path),
-            _("Check that the temporary folder (Edit > Application Settings > Modules) is writable and not full."))
     columns, rows, slices = image.GetDimensions()
-    return VolumeJob(volumeNode, volumeNode.GetName() or "volume", path, (slices, rows, columns), ijkToWorld)
+    job = VolumeJob(volumeNode, volumeNode.GetName() or "volume", path, (slices, rows, columns), ijkToWorld)
+    return VolumeExport(job, shared)
 
 
 def _writableImage(image):
@@ -81,7 +106,7 @@ def _writableImage(image):
 
 
 def checkVolume(volumeNode, frame=None) -> np.ndarray:
-    """Refuse a volume that cannot be segmented; the arguments and the error are those of :func:`exportVolume`.
+    """Refuse a volume that cannot be segmented; the arguments and the error are those of :func:`prepareExport`.
 
     :returns: 4x4 IJK to world, mm.
     """

@@ -146,6 +146,8 @@ def _segment_request(message: dict[str, Any], job: str | int | None) -> SegmentR
         raise RequestError('"reference" must be the path of a mask file.', "", job)
     if label is not None and (type(label) is not int or label < 1 or reference is None):
         raise RequestError('"reference_label" must be a whole number above 0, beside a "reference".', "", job)
+    if any("\0" in text for text in (*texts.values(), *models, series or "", reference or "")):
+        raise RequestError("A path or a name holds the character NUL.", "Leave it out.", job)
     return SegmentRequest(
         job, texts["volume"], tuple(models), texts["output"], options, series, overwrite, reference, label
     )

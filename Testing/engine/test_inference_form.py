@@ -64,6 +64,8 @@ def test_training_bfloat16_and_other_types_take_torchs_own_way(monkeypatch):
         assert layer.double()(image.double()).dtype == torch.float64
     with torch.inference_mode(), torch.backends.mkldnn.flags(enabled=False):
         layer.float()(image)
+    with torch.inference_mode():  # what is recorded for other engines has only operations that they know
+        assert "mkldnn" not in str(torch.jit.trace(layer, image, check_trace=False).inlined_graph)
 
 
 def test_only_plain_convolutions_change_and_none_in_the_form_for_bfloat16():

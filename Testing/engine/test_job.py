@@ -37,6 +37,15 @@ class _FailsAt(Segmenter):
         return super().segment(volume, bundle, *args)
 
 
+def test_a_gate_that_another_model_of_the_job_has_is_no_reason_for_a_warning(tmp_path):
+    plain = IntensityBundle("plain", gate_names=("enc2",), variant="agunetr-v1")
+    options = dataclasses.replace(EXACT, attention=("enc1", "enc2"))
+    result = run_job(SCAN, [], [BASE, plain, GATED], options, tmp_path / "out")
+    kinds = {warning["kind"] for entry in result["models"] for warning in entry["warnings"]}
+    assert "no-such-gate" not in kinds
+    assert [sorted(entry["attention"]) for entry in result["models"]] == [[], ["enc2"], ["enc1"]]
+
+
 def test_masks_maps_and_measurements_of_two_models(tmp_path):
     output = tmp_path / "Ergebnis für 患者 1"
     told = []

@@ -90,3 +90,13 @@ def test_a_file_with_rescaled_voxels_is_rescaled(tmp_path):
     raw[112:120] = np.array([2.0, -1000.0], "<f4").tobytes()
     path.write_bytes(raw)
     assert read_volume(path)[0].array[0, 0, 3] == 2 * 3 - 1000
+
+
+@pytest.mark.parametrize("offset", [0, 348, 352, 400])
+def test_voxels_begin_where_itk_finds_them(tmp_path, offset):
+    path = tmp_path / "ct.nii"
+    sitk.WriteImage(Volume(np.arange(8000, dtype=np.int16).reshape(20, 20, 20)).to_sitk(), str(path))
+    raw = bytearray(path.read_bytes())
+    raw[108:112] = np.array(offset, "<f4").tobytes()
+    path.write_bytes(raw + bytes(48))
+    np.testing.assert_array_equal(read_volume(path)[0].array, sitk.GetArrayFromImage(sitk.ReadImage(str(path))))

@@ -51,6 +51,7 @@ def noisy(deviation, offset=0.0):
         np.clip(noisy(8, 1024), 0, None).astype(np.int16),  # shifted, the air clipped to 0
         (255 * np.clip((noisy(12) + 160) / 400, 0, 1)).astype(np.int16),  # windowed to a picture
         np.abs(noisy(8)) + 5.5,
+        np.clip(noisy(80, 1024), 0, None).astype(np.int16).repeat(2, axis=2),  # enlarged: every voxel has its twin
     ],
 )
 def test_cts_are_let_through(values):

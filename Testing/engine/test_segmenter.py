@@ -72,6 +72,8 @@ def test_gates_are_not_recorded_unless_asked_for_and_a_missing_one_is_told():
     assert list(answer.attention) == ["enc2"]
     assert [notice.kind for notice in answer.notices] == ["no-such-gate"]
     assert "enc1" in answer.notices[0].message
+    # Beside a gated network one without gates is what the user compares it with, and no reason for a warning.
+    assert not Segmenter(options).segment(bright_scan(), IntensityBundle(gate_names=())).notices
 
 
 def test_a_scan_without_the_organ_and_one_that_cuts_it_are_told():

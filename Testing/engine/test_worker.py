@@ -148,6 +148,7 @@ GARBAGE = [
     b'{"command": "segment", "job": "j", "volume": "quick", "models": [], "output": "o"}\n',
     b'{"command": "segment", "job": "j", "volume": "quick", "models": "m", "output": "o"}\n',
     b'{"command": "segment", "job": "j", "volume": "quick", "models": ["m"], "output": ""}\n',
+    b'{"command": "segment", "job": "j", "volume": "quick", "models": ["m"], "output": "a\\u0000b"}\n',
     b'{"command": "segment", "job": "j", "volume": "quick", "models": ["m"], "output": "o", "options": []}\n',
     b'{"command": "segment", "job": "j", "volume": "quick", "models": ["m"], "output": "o", "overwrite": 1}\n',
     b"x" * (3 << 20) + b"\n",

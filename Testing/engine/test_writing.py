@@ -70,6 +70,18 @@ def test_wrong_names_and_folders_are_refused(mask: Volume, tmp_path: Path) -> No
         write_volume(mask, tmp_path / "folder.nii.gz", overwrite=True)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_names_that_are_not_utf8_are_refused(mask: Volume, tmp_path: Path) -> None:
+    folder = tmp_path / "\udcff"  # ITK would end the process
+    folder.mkdir()
+    with pytest.raises(OutputError, match="UTF-8"):
+        check_output_folder(folder)
+    for ending in FORMATS:
+        with pytest.raises(OutputError, match="UTF-8"):
+            write_volume(mask, folder / f"mask{ending}")
+    assert list(folder.iterdir()) == []
+
+
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), new_file(tmp_path / "mask.nii.gz") as temporary:
         temporary.write_bytes(b"half")
@@ -87,9 +99,9 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a limit on file sizes")
-@pytest.mark.parametrize("ending", [*FORMATS, ".json"])
-def test_a_full_disk_leaves_nothing(ending: str, tmp_path: Path) -> None:
-    # A limit on the size of files fails in the middle of a write, as a full disk does.
+@pytest.mark.parametrize(("ending", "room"), [*((ending, 20_000) for ending in (*FORMATS, ".json")), (".nii.gz", 0)])
+def test_a_full_disk_leaves_nothing(ending: str, room: int, tmp_path: Path) -> None:
+    # A limit on the size of files fails in the middle of a write, as a full disk does, or before the first byte.
     program = f"""
 import resource, signal
 import numpy as np
@@ -97,7 +109,7 @@ from agunetr.errors import OutputError
 from agunetr.inference.volume import Volume
 from agunetr.inference.writing import write_json, write_volume
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
 noise = np.random.default_rng(0).integers(0, 255, (40, 50, 60)).astype(np.uint8)
 try:
     if {ending!r} == ".json":

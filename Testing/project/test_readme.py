@@ -22,6 +22,7 @@ ELSEWHERE = {
     "pip install": "make's own set-up installs this way, and the package's build is tested in test_packaging.py",
     "python -m agunetr_train": "Testing/engine/test_training.py, with small networks",
     "agunetr models import": "Testing/engine/test_library.py",
+    "PythonSlicer -m pip download": "needs a network; what it names is compared below with what Setup installs",
 }
 
 
@@ -77,6 +78,14 @@ def test_every_other_command_is_checked_somewhere():
         if language == "":
             for line in block.splitlines():
                 assert any(line.startswith(start) for start in ELSEWHERE), f"nothing checks {line!r}"
+
+
+def test_the_wheels_to_carry_over_are_what_setup_installs():
+    command = next(line for line in README.splitlines() if line.startswith("PythonSlicer -m pip download"))
+    requirements = ROOT / "AGUNETRSegment/Resources/AGUNETRSegment-requirements.txt"
+    lines = requirements.read_text(encoding="utf-8").splitlines()
+    installed = [line.split(";")[0].strip() for line in lines if line and not line.startswith("#")]
+    assert shlex.split(command)[7:] == ["torch>=2.8", *installed]
 
 
 def score_rows() -> list[str]:

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import host
 import slicer
+import slicer.util
 from scene_builder import addVolume, orientationMatrix
 from views_builder import SHAPE, addMap, addResult, allNodes, sceneText, twoMasks
 
@@ -179,7 +180,7 @@ def test_a_map_over_the_slices_and_off_again(panel):
 def test_only_the_gated_column_shows_the_map(panel):
     ui = panel.ui
     host.click(ui.compareButton)
-    host.choose(ui.attentionViewsComboBox, "While comparing, only its model's view")
+    host.choose(ui.attentionViewsComboBox, "Only its model's views")
     host.click(ui.attentionShownCheckBox)
     assert composite("AGUNETRSecond").GetForegroundVolumeID() == panel.map.GetID()
     assert not composite("AGUNETRFirst").GetForegroundVolumeID() and not composite("Red").GetForegroundVolumeID()
@@ -199,6 +200,96 @@ def test_another_gate_and_a_deleted_map(panel):
     panel.app.processEvents()
     shown = panel.panel.parameterNode.attention.map
     assert composite("Red").GetForegroundVolumeID() == (shown.GetID() if shown and shown.GetScene() else None)
+
+
+def test_without_a_comparison_the_models_views_are_those_of_its_ct(panel):
+    other = addVolume(slicer.mrmlScene, orientationMatrix((0, 1, 2), (-1, -1, 1)), SHAPE, name="other")
+    for name, volume in (("Red", other), ("Green", panel.volume), ("Yellow", panel.volume)):
+        composite(name).SetBackgroundVolumeID(volume.GetID())
+    host.choose(panel.ui.attentionViewsComboBox, "Only its model's views")
+    host.click(panel.ui.attentionShownCheckBox)
+    shown = {name: bool(composite(name).GetForegroundVolumeID()) for name in ("Red", "Green", "Yellow")}
+    assert shown == {"Red": False, "Green": True, "Yellow": True}
+
+
+def test_a_map_that_is_deleted_while_another_module_is_shown_leaves_the_views(panel):
+    before = {name: composite(name).GetForegroundOpacity() for name in ("Red", "Green", "Yellow")}
+    host.click(panel.ui.attentionShownCheckBox)
+    panel.app.leaveModule()
+    slicer.mrmlScene.RemoveNode(panel.map)
+    panel.app.processEvents()
+    panel.app.openModule("AGUNETRSegment")
+    assert {name: composite(name).GetForegroundOpacity() for name in before} == before
+    assert not panel.panel.sections["attention"].overlay.shown
+
+
+def test_the_run_chosen_in_the_results_is_what_is_offered(panel):
+    later = [addResult(slicer.mrmlScene, panel.volume, name, mask, LATER)
+             for name, mask in zip(("base", "gated"), twoMasks(), strict=True)]
+    maps = [addMap(slicer.mrmlScene, panel.volume, gate=gate, run=LATER) for gate in ("enc1", "enc2")]
+    panel.app.processEvents()
+    ui, node = panel.ui, panel.panel.parameterNode
+    node.attention.map = maps[1]
+    addMap(slicer.mrmlScene, panel.volume, gate="enc2").SetName("first run's enc2")
+    panel.app.processEvents()
+    host.choose(ui.resultRunComboBox, ui.resultRunComboBox.itemText(1))
+    assert [node.compare.first, node.compare.second] == panel.results
+    assert node.attention.map.GetName() == "first run's enc2", "the gate stays"
+    host.click(ui.compareButton)
+    host.choose(ui.resultRunComboBox, ui.resultRunComboBox.itemText(0))
+    assert panel.panel.sections["compare"].comparison.nodes == later and node.attention.map is maps[1]
+
+
+def test_a_run_that_ends_while_another_module_is_shown_is_compared_next(panel):
+    from AGUNETRSegmentLib.nodes import ImportedResult
+
+    panel.app.leaveModule()
+    new = {name: addResult(slicer.mrmlScene, panel.volume, name, mask, LATER)
+           for name, mask in zip(("base", "gated"), twoMasks(), strict=True)}
+    panel.panel.resultsChanged(ImportedResult(segmentations=new), {"models": []})
+    panel.app.openModule("AGUNETRSegment")
+    options = panel.panel.parameterNode.compare
+    assert [options.first, options.second] == list(new.values())
+
+
+def test_the_next_difference_moves_no_view_that_is_not_seen(panel):
+    red = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
+    before = slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()).tolist()
+    host.click(panel.ui.compareButton)
+    host.click(panel.ui.nextDifferenceButton)
+    assert panel.ui.statusLabel.text.startswith("Difference 1")
+    host.click(panel.ui.compareButton)
+    assert slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()).tolist() == before
+    assert panel.ui.statusLabel.text == "", "the comparison's sentence goes with it"
+
+
+def test_the_difference_follows_the_frame_that_a_sequence_shows(panel):
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "measurements")
+    table.SetAttribute("AGUNETR.run", panel.results[0].GetAttribute("AGUNETR.run"))
+    panel.app.processEvents()
+    host.click(panel.ui.compareButton)
+    assert panel.ui.differenceLabel.text == "Only base: 0.1 ml. Only gated: 0.1 ml."
+    panel.results[0].GetSegmentation().GetSegment("spleen").DeepCopy(
+        panel.results[1].GetSegmentation().GetSegment("spleen"))
+    table.Modified()  # as the browser does with all results of a sequence
+    panel.app.processEvents()
+    assert panel.ui.differenceLabel.text == "base and gated mark the same voxels."
+
+
+def test_a_reference_of_several_organs_is_told_once(panel):
+    segmentation = panel.results[1].GetSegmentation()
+    for name in ("liver", "kidney"):
+        segment = slicer.vtkSegment()
+        segment.DeepCopy(segmentation.GetSegment("spleen"))
+        segment.SetName(name)
+        segment.RemoveTag(slicer.vtkSegment.GetTerminologyEntryTagName())
+        segmentation.AddSegment(segment, name)
+    segmentation.RemoveSegment("spleen")
+    host.click(panel.ui.compareButton)
+    assert "cannot be told which of the 2 segments" in panel.ui.statusLabel.text
+    panel.panel.say("something else")
+    panel.panel.update()
+    assert panel.ui.statusLabel.text == "something else"
 
 
 def test_only_maps_of_gates_are_offered(panel):

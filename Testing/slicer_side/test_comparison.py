@@ -9,6 +9,7 @@ pytest.importorskip("slicer")
 
 import slicer
 import slicer.util
+from scene_builder import addVolume, orientationMatrix
 from views_builder import FOUR_UP, SHAPE, addMap, addResult, allNodes, comparedScene, sceneText, twoMasks
 
 from AGUNETRSegmentLib.comparison import Comparison
@@ -54,6 +55,33 @@ def test_the_columns_are_linked_with_each_other_and_with_no_other_view():
     assert left.sliceNode.GetViewGroup() == right.sliceNode.GetViewGroup() != 0
     assert left.viewNode.GetViewGroup() == right.viewNode.GetViewGroup() != 0
     assert scene.GetNodeByID("vtkMRMLSliceCompositeNodeRed").GetLinkedControl() == 0
+
+
+def test_a_view_that_fills_the_window_covers_neither_the_comparison_nor_what_comes_after():
+    scene, _volume, first, second = comparedScene()
+    layoutNode = layoutOf(scene)
+    layoutNode.AddMaximizedViewNode(scene.GetNodeByID("vtkMRMLSliceNodeRed"))
+    comparison = Comparison(scene)
+    comparison.start(first, second)
+    assert layoutNode.GetNumberOfMaximizedViewNodes() == 0
+    layoutNode.AddMaximizedViewNode(columns(scene)[0].sliceNode)
+    assert comparison.shown
+    comparison.leave()
+    assert layoutNode.GetNumberOfMaximizedViewNodes() == 0 and layoutNode.GetViewArrangement() == FOUR_UP
+
+
+def test_results_of_two_cts_each_over_its_own():
+    scene, volume, first, _second = comparedScene()
+    other = addVolume(scene, orientationMatrix((0, 1, 2), (-1, -1, 1), (1.0, 1.0, 2.0)), SHAPE, name="later CT")
+    second = addResult(scene, other, "base", twoMasks()[1])
+    second.SetName("later CT base spleen")
+    comparison = Comparison(scene)
+    comparison.start(first, second)
+    left, right = columns(scene)
+    assert left.compositeNode.GetBackgroundVolumeID() == volume.GetID()
+    assert right.compositeNode.GetBackgroundVolumeID() == other.GetID()
+    labels = [column.sliceNode.GetLayoutLabel() for column in (left, right)]
+    assert labels == comparison.names and len(set(labels)) == 2, "one model, so the nodes' names tell them apart"
 
 
 def test_outline_or_fill():

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import host
 import slicer
+import slicer.util
 from scene_builder import addVolume, ballMask, orientationMatrix, writeResult
 
 from AGUNETRSegmentLib.nodes import exportVolume, importResult
@@ -98,6 +99,35 @@ def test_show_makes_the_chosen_run_visible_and_hides_the_others(shown):
     assert not any(node.GetDisplayVisibility() for node in second.segmentations.values())
 
 
+def backgrounds():
+    nodes = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    return {node.GetBackgroundVolumeID() for node in nodes if node.GetLayoutName() in ("Red", "Green", "Yellow")}
+
+
+def test_a_run_of_a_ct_that_no_view_shows_brings_the_ct(shown):
+    run(shown)
+    assert backgrounds() == {shown.ct.GetID()}
+    other = addVolume(slicer.mrmlScene, UPRIGHT, name="other CT")
+    run(shown, other)
+    assert backgrounds() == {other.GetID()}
+    composite = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    composite.SetBackgroundVolumeID(shown.ct.GetID())  # now each CT is in a view of its own
+    host.click(shown.ui.showRunButton)
+    assert backgrounds() == {shown.ct.GetID(), other.GetID()}
+
+
+def test_show_leaves_a_comparison_of_another_run(shown):
+    run(shown)
+    second = run(shown)
+    host.click(shown.ui.compareButton)
+    host.click(shown.ui.showRunButton)
+    assert shown.ui.compareButton.checked, "it is this run that is compared"
+    run(shown, models=("compact-base",))
+    host.click(shown.ui.showRunButton)
+    assert not shown.ui.compareButton.checked
+    assert not any(node.GetDisplayVisibility() for node in second.segmentations.values())
+
+
 def test_the_first_result_of_a_ct_moves_the_slices_later_ones_do_not(shown):
     sliceNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "Test")
     sliceNode.SetOrientationToAxial()
@@ -166,6 +196,23 @@ def test_a_table_that_changes_is_shown_anew(shown):
     imported.table.GetTable().GetColumnByName("Volume").SetValue(0, 77.04)
     imported.table.Modified()
     assert table(shown)[1][1] == "77.0"
+
+
+def test_the_chosen_run_is_shown_again_in_a_scene_that_was_saved(shown):
+    first = run(shown, models=("compact-base",))
+    run(shown)
+    host.choose(shown.ui.resultRunComboBox, runs(shown)[1])
+    slicer.mrmlScene.SetSaveToXMLString(1)
+    slicer.mrmlScene.Commit()
+    text = slicer.mrmlScene.GetSceneXMLString()
+    assert f"AGUNETR.shownRun:{first.run}" in text.replace("%3A", ":")
+    shown.app.leaveModule()
+    shown.app.openModule("AGUNETRSegment")
+    assert shown.section.shown.run == first.run
+    shown.app.leaveModule()
+    newest = run(shown)  # ends while another module is shown
+    shown.app.openModule("AGUNETRSegment")
+    assert shown.section.shown.run == newest.run
 
 
 def test_closing_the_scene_empties_the_section(shown):

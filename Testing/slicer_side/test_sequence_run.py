@@ -18,6 +18,7 @@ from bare_slicer import newScene
 from scene_builder import addTransform, addVolume, nodeNames, orientationMatrix, rotation
 
 from AGUNETRSegmentLib.result_sets import resultSets
+from AGUNETRSegmentLib.result_texts import exportedRows
 from AGUNETRSegmentLib.segmentation_run import RunCallbacks, SegmentationRunner
 from AGUNETRSegmentLib.sequence_frames import FrameSource
 from AGUNETRSegmentLib.worker_client import WorkerClient
@@ -95,6 +96,9 @@ def test_every_frame_becomes_a_frame_of_the_results(scene, client, tmp_path):
         mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, "spleen", scene.volumeNode)
         assert np.array_equal(mask > 0, slicer.util.arrayFromVolume(scene.volumeNode) > 0), index
     assert [results.run for results in resultSets(scene)] == [imported.run]
+    rows = exportedRows(resultSets(scene)[0])
+    assert rows[0][2] == "Frame" and [row[2] for row in rows[1:]] == ["0", "1", "2"], "copy and save take all frames"
+    assert [row[rows[0].index("Voxels")] for row in rows[1:]] == ["18", "24", "30"]
     assert not list(tmp_path.iterdir())
 
 

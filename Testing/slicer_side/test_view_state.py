@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("slicer")
 
+import slicer
+import slicer.util
 from views_builder import comparedScene
 
 from AGUNETRSegmentLib.view_state import RememberedState
@@ -35,6 +37,20 @@ def test_another_instance_finds_what_is_remembered():
     assert not RememberedState(scene, "other").active
     RememberedState(scene, "test").restore()
     assert not red.GetForegroundVolumeID()
+
+
+def test_a_scene_that_was_added_to_another_one_brings_its_own_memory():
+    scene, _volume, first, second = comparedScene()
+    state = RememberedState(scene, "test")
+    state.set(first.GetDisplayNode(), "Visibility", 0)
+    state.node.SetAttribute("AGUNETR.remembers", "later")  # while the second one is made
+    state.set(second.GetDisplayNode(), "Visibility", 0)
+    node = next(found for found in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode", scene)
+                if found.GetAttribute("AGUNETR.remembers") == "later")
+    node.SetAttribute("AGUNETR.remembers", "test")
+    state.restore()
+    assert not state.active
+    assert first.GetDisplayNode().GetVisibility() and second.GetDisplayNode().GetVisibility()
 
 
 def test_deleted_nodes_are_left_out():

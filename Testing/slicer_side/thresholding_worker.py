@@ -23,6 +23,9 @@ def segment(request: dict) -> None:
     if model == "refuse":
         emit("error", job=job, kind="input", message="The image is constant.", remedy="Choose a CT.")
         return
+    if model == "gone":
+        emit("error", job=job, kind="model", message="There is no model named 'gone'.", remedy="Choose another.")
+        return
     if model == "wait":
         sys.stdin.readline()
         emit("error", job=job, kind="cancelled", message="Cancelled; nothing was written.", remedy="")

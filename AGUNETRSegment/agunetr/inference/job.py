@@ -248,7 +248,8 @@ def _write_model(
         "longest_axis_mm": description.longest_axis_mm,
         "mean_hu": description.mean_hu,
         "attention": {gate: gate_file(bundle, gate) for gate in answer.attention},
-        "warnings": [notice.to_dict() for notice in answer.notices],
+        # A gate that this model lacks is one that another model of the job has: what none has, the job refuses.
+        "warnings": [notice.to_dict() for notice in answer.notices if notice.kind != "no-such-gate"],
         "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
         "windows": answer.windows,
         "window_batch": answer.window_batch,

@@ -49,7 +49,9 @@ class _Header:
     def is_plain(self) -> bool:
         """Whether the voxels are three-dimensional numbers of a common type that stand for themselves."""
         slope, intercept = self.rescaling
-        plain = slope == 0 or (slope == 1 and intercept == 0)
+        plain = slope in (0, 1) and intercept == 0
+        # Where the header leaves the offset out or is wrong about it, ITK knows where the voxels begin.
+        plain = plain and self.voxel_offset >= _HEADER_BYTES
         return plain and self.datatype in _PLAIN_TYPES and len(self.dimensions) == 3 and min(self.dimensions) > 0
 
     @property

@@ -273,7 +273,9 @@ class Segmenter:
 
 
 def _missing_gates(bundle: ModelBundle, missing: tuple[str, ...]) -> list[Notice]:
-    if not missing:
+    # Nobody expects maps of a network without gates; where no model of a job has a gate, the job is refused before.
+    if not missing or not bundle.gate_names:
         return []
-    has = f"it has {', '.join(bundle.gate_names)}" if bundle.gate_names else "it has no gates"
-    return [Notice("no-such-gate", f"{bundle.title} has no gate {', '.join(missing)}, so no such map was made; {has}.")]
+    has = ", ".join(bundle.gate_names)
+    return [Notice(
+        "no-such-gate", f"{bundle.title} has no gate {', '.join(missing)}, so no such map was made; it has {has}.")]

@@ -20,6 +20,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from agunetr.errors import InputError, OutputError
+from agunetr.inference.checks import check_name
 from agunetr.inference.file_integrity import examine_file
 from agunetr.inference.nifti_writing import write_compressed_nifti
 from agunetr.inference.volume import Volume
@@ -48,10 +49,11 @@ def check_output_folder(path: Path | str, needed_bytes: int = LEAST_FREE_BYTES) 
         needed_bytes: what must be free on its disk.
 
     Raises:
-        OutputError: the parent is missing, it is no folder or a dangling link, it cannot be written to, or its
-            disk is full.
+        OutputError: the parent is missing, its name is not UTF-8, it is no folder or a dangling link, it cannot be
+            written to, or its disk is full.
     """
     folder = Path(path)
+    _refuse_unknown_characters(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file, not a folder.", "Choose a folder for the results.")
     if folder.is_symlink() and not folder.exists():
@@ -92,7 +94,10 @@ def write_volume(volume: Volume, path: Path | str, overwrite: bool = False) -> P
         raise OutputError(f"{path.name} has no known ending.", f"Use one of {', '.join(VOLUME_ENDINGS)}.")
     if path.name.lower().endswith(".nii.gz") and volume.array.dtype in _WRITTEN_HERE:
         with new_file(path, overwrite) as temporary:
-            write_compressed_nifti(_plain_typed(volume), temporary)
+            try:
+                write_compressed_nifti(_plain_typed(volume), temporary)
+            except RuntimeError as error:
+                raise _incomplete(path) from error
         return path
     return _write_image(_plain_typed(volume).to_sitk(), path, overwrite)
 
@@ -166,6 +171,7 @@ def new_file(path: Path | str, overwrite: bool = False) -> Iterator[Path]:
         OutputError: ``path`` exists and ``overwrite`` is off, or writing failed.
     """
     path = Path(path)
+    _refuse_unknown_characters(path)
     _refuse_existing(path, overwrite)
     if not path.absolute().parent.is_dir():
         raise OutputError(f"The folder {path.absolute().parent} does not exist.", "Make it, or choose another one.")
@@ -190,9 +196,7 @@ def _write_image(image: sitk.Image, path: Path, overwrite: bool) -> Path:
             if temporary.stat().st_size == 0:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except (RuntimeError, InputError) as error:
-            raise OutputError(
-                f"{path} could not be written completely.", "Check that its disk is writable and has room."
-            ) from error
+            raise _incomplete(path) from error
     return path
 
 
@@ -204,11 +208,22 @@ def _ending(path: Path) -> str | None:
     return next((ending for ending in VOLUME_ENDINGS if path.name.lower().endswith(ending)), None)
 
 
+def _refuse_unknown_characters(path: Path) -> None:
+    try:
+        check_name(path)
+    except InputError as error:
+        raise OutputError(error.message, "Choose another folder or name.") from error
+
+
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder.", "Choose another file name.")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} is there already.", "Choose another name, or ask for it to be overwritten.")
+
+
+def _incomplete(path: Path) -> OutputError:
+    return OutputError(f"{path} could not be written completely.", "Check that its disk is writable and has room.")
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

@@ -14,6 +14,8 @@ from agunetr.errors import InputError
 
 MOST_LONELY = 0.2
 """Largest share of a label map's voxels that are unlike both their neighbours along a row; noise makes it 0.7."""
+MOST_LABELS = 256
+"""More values than this are no labels; a CT that was enlarged by repeating voxels has no lonely ones."""
 _SAMPLE_VOXELS = 4_000_000
 
 
@@ -36,7 +38,7 @@ def refuse_no_ct(array: np.ndarray) -> None:
     whole = np.issubdtype(array.dtype, np.integer) or bool(np.array_equal(sections, np.rint(sections)))
     if not whole and highest <= 1:
         raise _no_ct("a map of probabilities or of attention", "all values lie between 0 and 1")
-    if whole and _lonely_share(sections) < MOST_LONELY:
+    if whole and _lonely_share(sections) < MOST_LONELY and len(np.unique(sections)) <= MOST_LABELS:
         raise _no_ct("a mask", f"its values are labels from 0 to {highest:g}")
 
 

@@ -24,7 +24,10 @@ class DirectConv3d(nn.Conv3d):
         )
 
     def _fits(self, input: Tensor) -> bool:
-        if torch.compiler.is_compiling() or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+        # What records the network, to compile or convert it, gets operations that every engine knows.
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return False
+        if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
             return False
         tensors = (input, self.weight) if self.bias is None else (input, self.weight, self.bias)
         return (
