@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import slicer
+import slicer.util
 
 # Of each the application's own first; the bare core carries no colour files, but builds "Iron" and others itself.
 COLOUR_IDS = {
@@ -17,6 +19,13 @@ HEAT = "inferno"
 def colourId(scene, name: str) -> str | None:
     """The id of the colour node for a colour map of :data:`COLOUR_IDS`; None where the scene has no colour nodes."""
     return next((candidate for candidate in COLOUR_IDS[name] if scene.GetNodeByID(candidate)), None)
+
+
+def valueRange(mapNode) -> tuple[float, float]:
+    """Between which values nearly all voxels of a map lie (2nd and 98th percentile); (0, 1) where all are alike."""
+    values = slicer.util.arrayFromVolume(mapNode)[::2, ::2, ::2]  # enough for a scale, and quick
+    low, high = (float(value) for value in np.percentile(values, (2, 98)))
+    return (low, high) if high - low > 1e-3 else (0.0, 1.0)
 
 
 def addAttentionVolume(scene, volumeNode, name: str):

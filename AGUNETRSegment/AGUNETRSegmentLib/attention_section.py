@@ -95,7 +95,8 @@ class AttentionSection:
             return None
         own = options.views is AttentionViews.OWN
         composites = self._ownViews(mapNode) if own else sliceCompositeNodes(slicer.mrmlScene)
-        style = OverlayStyle(options.opacity, options.threshold, options.colours.value, options.legend)
+        style = OverlayStyle(
+            options.opacity, options.threshold, options.colours.value, options.legend, options.stretched)
         return mapNode.GetID(), tuple(node.GetID() for node in composites), style
 
     def _ownViews(self, mapNode) -> list:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import slicer
 
-from .attention_nodes import HEAT, colourId
+from .attention_nodes import HEAT, colourId, valueRange
 from .result_sets import GATE, MODEL
 from .view_state import RememberedState
 
@@ -33,12 +33,15 @@ class OverlayStyle:
     :ivar threshold: values below are transparent; 0: none are.
     :ivar colours: a key of :data:`.attention_nodes.COLOUR_IDS`.
     :ivar legend: show which colour is which value, where the application can.
+    :ivar stretched: spread the colours over the values of this map, see :func:`.attention_nodes.valueRange`; else they
+      stand for 0 to 1, so that maps can be compared by eye.
     """
 
     opacity: float = 0.5
     threshold: float = 0.0
     colours: str = HEAT
     legend: bool = True
+    stretched: bool = False
 
 
 class AttentionView:
@@ -113,6 +116,10 @@ class AttentionView:
         colours = colourId(self.scene, style.colours)
         if colours:
             self.memory.set(displayNode, "ColorNodeID", colours)
+        low, high = valueRange(mapNode) if style.stretched else (0.0, 1.0)
+        self.memory.set(displayNode, "AutoWindowLevel", 0)
+        self.memory.set(displayNode, "Window", high - low)
+        self.memory.set(displayNode, "Level", (high + low) / 2)
         self.memory.set(displayNode, "AutoThreshold", 0)
         self.memory.set(displayNode, "LowerThreshold", float(style.threshold))
         self.memory.set(displayNode, "UpperThreshold", 2.0)  # above every value of a gate
@@ -159,7 +166,7 @@ def _newLegend(mapNode):
     if legend:
         model, gate = mapNode.GetAttribute(MODEL), mapNode.GetAttribute(GATE)
         legend.SetTitleText(f"{model} {gate}" if model and gate else mapNode.GetName())
-        legend.SetLabelFormat("%.1f")
+        legend.SetLabelFormat("%.2f")
         legend.SetNumberOfLabels(6)
         legend.SetUseColorNamesForLabels(False)
     return legend

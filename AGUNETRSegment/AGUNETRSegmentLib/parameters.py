@@ -130,6 +130,7 @@ class AttentionOptions:
     opacity - 0 shows only the CT, 1 only the map.
     threshold - values below are transparent.
     legend - show which colour is which value.
+    stretched - spread the colours over the values of this map instead of 0 to 1.
     """
 
     shown: bool = False
@@ -137,8 +138,9 @@ class AttentionOptions:
     views: AttentionViews = AttentionViews.ALL
     colours: AttentionColours = AttentionColours.INFERNO
     opacity: Annotated[float, WithinRange(0, 1)] = 0.5
-    threshold: Annotated[float, WithinRange(0, 1)] = 0.1
+    threshold: Annotated[float, WithinRange(0, 1)] = 0.0
     legend: bool = True
+    stretched: bool = True
 
 
 @parameterPack

@@ -191,7 +191,7 @@ class SegmentationRunner:
     def _onResult(self, job: VolumeJob, result: dict, folder: Path) -> None:
         run = self._run
         job.path.unlink(missing_ok=True)  # as large as the CT, and not needed any more
-        self._onProgress(Progress("import", 0, 0))
+        self._onProgress(Progress("import", 0, 1))
         surfacesOn = surfaceMatrix(job) if run.surface else None
         self._background.start(
             lambda: readResult(result, folder, job, surfacesOn),

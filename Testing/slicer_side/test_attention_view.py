@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 pytest.importorskip("slicer")
 
 import slicer
+import slicer.util
 from views_builder import addMap, addResult, comparedScene, sceneText, twoMasks
 
-from AGUNETRSegmentLib.attention_nodes import COLOUR_IDS, colourId
+from AGUNETRSegmentLib.attention_nodes import COLOUR_IDS, colourId, valueRange
 from AGUNETRSegmentLib.attention_view import AttentionView, OverlayStyle, sliceCompositeNodes
 from AGUNETRSegmentLib.result_pairs import mapToShow, pairToCompare
 from AGUNETRSegmentLib.result_sets import resultSets
@@ -48,6 +50,23 @@ def test_every_view_shows_the_map_and_is_put_back(shown):
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0.0, 1.0), "the scale stays fixed"
     overlay.hide()
     assert sceneText(scene) == before and not overlay.shown
+
+
+def test_colours_can_be_spread_over_the_values_of_the_map(shown):
+    scene, (first, _second), before = shown
+    values = slicer.util.arrayFromVolume(first)
+    values[:] = np.random.default_rng(3).uniform(0.6, 0.8, values.shape)
+    overlay = AttentionView(scene)
+    overlay.show(first, sliceCompositeNodes(scene), OverlayStyle(stretched=True))
+    display = first.GetDisplayNode()
+    assert display.GetWindowLevelMin() == pytest.approx(0.604, abs=0.02)
+    assert display.GetWindowLevelMax() == pytest.approx(0.796, abs=0.02)
+    overlay.show(first, sliceCompositeNodes(scene), OverlayStyle(stretched=False))
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0.0, 1.0))
+    overlay.hide()
+    assert sceneText(scene) == before
+    values[:] = 0.5
+    assert valueRange(first) == (0.0, 1.0), "a map of one value has no range to spread"
 
 
 def test_only_chosen_views(shown):

@@ -104,9 +104,12 @@ def test_the_other_sections_controls(opened, tmp_path):
     scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "By hand")
     host.choose(ui.compareFirstSelector, "By hand")
     assert opened.panel.parameterNode.compare.first.GetName() == "By hand"
-    before = opened.panel.parameterNode.attention.legend
+    attention = opened.panel.parameterNode.attention
+    before = attention.legend, attention.stretched
     host.click(ui.attentionLegendCheckBox)
-    assert opened.panel.parameterNode.attention.legend is not before
+    host.click(ui.attentionStretchedCheckBox)
+    attention = opened.panel.parameterNode.attention
+    assert attention.legend is not before[0] and attention.stretched is not before[1]
     host.type_(ui.batchOutputPathLineEdit, str(tmp_path))
     if ui.batchOpenButton.enabled:
         host.click(ui.batchOpenButton)

@@ -104,6 +104,17 @@ def test_the_first_start_tries_once_and_then_takes_it_as_tried(computer, opened)
     assert computer.checks == 2
 
 
+def test_models_that_could_not_be_named_before_are_named_after_a_good_check(opened):
+    app, widget = opened()
+    settled(app, widget)
+    widget.panel.modelsAreKnown, widget.panel.models = False, []  # as where the packages were missing at the start
+    widget.panel.update()
+    host.click(widget.ui.checkSetupButton)
+    settled(app, widget)
+    app.wait(lambda: widget.panel.modelsAreKnown, seconds=120)
+    assert widget.panel.models
+
+
 def test_half_an_installation_is_found_and_repaired(computer, opened):
     computer.finds(HALF)
     app, widget = opened()
