@@ -62,7 +62,8 @@ def loadPhantom(_source=None, loaded: Callable[[object, object], None] | None = 
         shutil.rmtree(folder, ignore_errors=True)
         (failed or _show)(error)
 
-    arguments = ["phantom", "--seed", PATIENT, "--output", str(folder), "--contrast", "portal", "--spacing", *SPACING_MM]
+    patient = ["--seed", PATIENT, "--contrast", "portal", "--spacing", *SPACING_MM]
+    arguments = ["phantom", "--output", str(folder), *patient]
     try:
         EngineCommand(qt.QTimer.singleShot).start(arguments, onFinished, onFailed)
     except SegmentationError as error:

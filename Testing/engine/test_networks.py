@@ -211,6 +211,19 @@ def test_channels_last_changes_rounding_only(variant):
         assert torch.allclose(plain(pair), fast(pair), atol=1e-4)
 
 
+def test_a_large_channels_last_norm_stays_exact():
+    # A thin scan fills the rest of its window with one value: sums of so many equal numbers must not drift.
+    values = torch.full((1, 4, 64, 64, 64), 0.37)
+    values[..., 25:39] = torch.randn((1, 4, 64, 64, 14), generator=torch.Generator().manual_seed(1))
+    values = values.contiguous(memory_format=torch.channels_last_3d)
+    norm = torch.nn.InstanceNorm3d(4)
+    expected = norm(values.double())
+    with torch.no_grad():
+        fast = to_channels_last(norm)(values)
+    assert fast.is_contiguous(memory_format=torch.channels_last_3d)
+    torch.testing.assert_close(fast.double(), expected, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -127,7 +127,8 @@ class Tour:
 def phantom(folder: Path) -> Path:
     """Draw the phantom and return its CT."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "AGUNETRSegment")}
-    command = [sys.executable, "-m", "agunetr", "phantom", "--seed", "4", "--output", str(folder), "--contrast", "portal"]
+    patient = ["--seed", "4", "--contrast", "portal"]
+    command = [sys.executable, "-m", "agunetr", "phantom", "--output", str(folder), *patient]
     subprocess.run([*command, "--spacing", "1.5", "1.5", "3"], env=environment, check=True, stdout=subprocess.DEVNULL)
     return folder / "ct.nii.gz"
 

@@ -193,52 +193,6 @@ def test_an_error_of_the_worker_shows_message_and_remedy(panel, monkeypatch):
     assert panel.status() == "MONAI is missing. Install it."
 
 
-def test_a_model_that_went_since_it_was_listed_leaves_the_table(panel):
-    panel.panel.models = [*panel.panel.models, {"name": "gone", "title": "Gone"}]
-    panel.tick("gone")
-    assert panel.ui.modelsTable.rowCount == 3
-    host.click(panel.ui.segmentButton)
-    panel.waitUntilIdle()
-    assert panel.status() == "There is no model named 'gone'. Choose another."
-    assert panel.ui.modelsTable.rowCount == 2 and "gone" in panel.ui.modelsNoteLabel.text
-    assert not panel.ui.segmentButton.enabled
-
-
-@pytest.mark.parametrize("section, label", [("inputs", "inputNoteLabel"), ("results", "resultsTable")])
-def test_what_was_hidden_while_its_section_was_shut_stays_hidden(panel, section, label):
-    widget, button = getattr(panel.ui, label), getattr(panel.ui, f"{section}CollapsibleButton")
-    if section == "inputs":
-        picture = addCt("picture", value=0)
-        slicer.util.updateVolumeFromArray(picture, slicer.util.arrayFromVolume(picture) * 0 + 7)
-        panel.parameterNode.inputVolume = picture
-    else:
-        host.click(panel.ui.segmentButton)
-        panel.waitUntilIdle()
-    assert widget.visible
-    button.collapsed = True
-    assert not widget.visible
-    if section == "inputs":
-        panel.parameterNode.inputVolume = slicer.util.getNode("CT")
-    else:
-        slicer.mrmlScene.RemoveNode(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLTableNode"))
-        panel.panel.resultsChanged()
-    button.collapsed = False
-    assert not widget.visible
-
-
-def test_nothing_is_installed_while_a_run_or_a_batch_computes(panel, monkeypatch):
-    buttons = (panel.ui.installButton, panel.ui.installFromFolderButton, panel.ui.repairTorchButton)
-    assert all(button.enabled for button in buttons)
-    batch = panel.panel.sections["batch"]
-    for owner in (type(panel.logic), type(batch)):
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, "running", True)
-            panel.panel.sections["setup"].update()
-            assert not any(button.enabled for button in buttons)
-    panel.panel.update()
-    assert all(button.enabled for button in buttons)
-
-
 def test_a_search_for_models_that_hangs_can_be_cancelled(application, monkeypatch):
     from AGUNETRSegmentLib import worker_client
 

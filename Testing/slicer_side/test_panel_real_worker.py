@@ -32,7 +32,8 @@ MARGIN_MM = 24.0
 def phantom(tmp_path_factory):
     """CT and spleen of the phantom, cut out around the spleen so that few windows do."""
     folder = tmp_path_factory.mktemp("phantom")
-    command = [sys.executable, "-m", "agunetr", "phantom", "--seed", "4", "--output", str(folder), "--contrast", "portal"]
+    patient = ["--seed", "4", "--contrast", "portal"]
+    command = [sys.executable, "-m", "agunetr", "phantom", "--output", str(folder), *patient]
     subprocess.run([*command, "--spacing", "2", "2", "4"], check=True, stdout=subprocess.DEVNULL)
     ct, spleen = sitk.ReadImage(str(folder / "ct.nii.gz")), sitk.ReadImage(str(folder / "spleen.nii.gz")) > 0
     shape = sitk.LabelShapeStatisticsImageFilter()
