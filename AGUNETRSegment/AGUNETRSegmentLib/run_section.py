@@ -159,8 +159,11 @@ class RunSection:
     def _onProgress(self, progress) -> None:
         if self._cancelling:
             return
-        self._ui.progressBar.setRange(0, progress.total)
-        self._ui.progressBar.value = progress.done
+        # A stage of one step has no share that is done: the bar moves without saying how far.
+        counted = progress.total > 1
+        self._ui.progressBar.setRange(0, progress.total if counted else 0)
+        if counted:
+            self._ui.progressBar.value = progress.done
         self._panel.say(progressText(progress))
 
     def _onFinished(self, imported, result: dict) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from .manners import failures, wrap
+from .manners import failures, inPlaceOfQts, wrap
 
 # What the user will do, in order: the answer, or a function that gets the dialog and returns it (None stands for native
 # dialogs). What was shown, as title and text, and which addresses were opened outside: for tests to look at.
@@ -23,43 +23,35 @@ def ask(title: str, text: str, dialog, otherwise):
     return answer(dialog) if callable(answer) else answer
 
 
+def answered(dialog, text: str):
+    """What the user does in a dialog of Qt that is shown."""
+    dialog.show()
+    QtCore.QCoreApplication.processEvents()
+    return ask(dialog.windowTitle(), text, wrap(dialog), 0)
+
+
+@inPlaceOfQts
 class QDialog(QtWidgets.QDialog):
     """QDialog whose exec() is answered at once."""
 
-    hostTransparent = hostReplaces = True
-
     def exec(self):
-        self.show()
-        QtCore.QCoreApplication.processEvents()
-        text = " ".join(label.text() for label in self.findChildren(QtWidgets.QLabel))
-        result = ask(self.windowTitle(), text, wrap(self), 0)
-        self.done(int(result) if result is not None else self.result())
+        answer = answered(self, " ".join(label.text() for label in self.findChildren(QtWidgets.QLabel)))
+        self.done(self.result() if answer is None else int(answer))  # None: the function closed it itself
         return self.result()
 
 
-class QMessageBox(QtWidgets.QMessageBox):
+class ctkMessageBox(QtWidgets.QMessageBox):
     """QMessageBox whose exec() is answered at once; the answer is a standard button or a function."""
 
-    hostTransparent = hostReplaces = True
-
     def exec(self):
-        self.show()
-        QtCore.QCoreApplication.processEvents()
-        answer = ask(self.windowTitle(), self.text(), wrap(self), QtWidgets.QMessageBox.StandardButton.Cancel)
+        answer = answered(self, self.text())
         self.hide()
-        return int(answer or 0)
-
-    @staticmethod
-    def question(_parent, title: str, text: str, *_others):
-        return ask(title, text, None, QtWidgets.QMessageBox.StandardButton.No)
-
-    information = warning = critical = question
+        return int(answer or QtWidgets.QMessageBox.StandardButton.Cancel)
 
 
+@inPlaceOfQts
 class QFileDialog(QtWidgets.QFileDialog):
     """The native file dialogs: PythonQt gives their path as text, and an empty one when the user cancels."""
-
-    hostTransparent = hostReplaces = True
 
     @staticmethod
     def getOpenFileName(_parent=None, title: str = "", folder: str = "", *_others) -> str:
@@ -67,15 +59,10 @@ class QFileDialog(QtWidgets.QFileDialog):
 
     getSaveFileName = getExistingDirectory = getOpenFileName
 
-    @staticmethod
-    def getOpenFileNames(_parent=None, title: str = "", folder: str = "", *_others) -> list[str]:
-        return [str(path) for path in ask(title, folder, None, [])]
 
-
+@inPlaceOfQts
 class QDesktopServices(QtGui.QDesktopServices):
     """Opening a folder or page outside the application: recorded, not done."""
-
-    hostTransparent = hostReplaces = True
 
     @staticmethod
     def openUrl(url) -> bool:

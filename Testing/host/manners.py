@@ -2,14 +2,13 @@
 
 Every Qt object that the module under test sees is a :class:`Wrapper` around PySide6's object. Widgets that only the
 application has (CTK, qMRML) are written on PySide6 elsewhere and say with two class variables what Python may use:
-``hostMethods``, the names of their slots and invokable methods, and ``hostSignals``, from signature to PySide6 signal.
-A class with ``hostTransparent`` adds no name to its Qt base; with ``hostReplaces`` it also stands in its place.
+``hostMethods``, the names of their slots and invokable methods, and ``hostSignals``, the signatures of their signals.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
+import re
 import sys
 import traceback
 
@@ -26,6 +25,7 @@ failures: list[str] = []
 PYSIDE_ONLY = {"Signal", "Slot", "Property", "emit", "receivers", "sender", "tr", "thisown", "__enter__", "__exit__"}
 # Python types that a property's setter takes; PythonQt refuses others, or makes something surprising of them.
 ACCEPTED = {"QString": (str,), "bool": (bool, int), "int": (int,), "double": (int, float)}
+ALIASES = {"name": "objectName", "exec_": "exec"}
 _classes: dict[type, type] = {}
 _described: dict[type, tuple] = {}
 
@@ -53,14 +53,11 @@ class Wrapper(metaclass=WrapperType):
 
     def __getattr__(self, name: str):
         native = object.__getattribute__(self, "hostNative")
-        if name == "name" and isinstance(native, QtCore.QObject) and not hasProperty(native, name):
-            name = "objectName"
+        name = ALIASES.get(name, name) if isinstance(native, QtCore.QObject) else name
         if hasProperty(native, name):
             return wrap(native.property(name))
         if findSignal(native, name):
-            return BoundSignal(self, findSignal(native, name))
-        if name == "exec_":
-            name = "exec"
+            return BoundSignal(self, name)
         member = getattr(native, name, None) if offered(type(native), name) else None
         if callable(member) and not isinstance(member, type):
             return wrapMember(member, name)
@@ -68,8 +65,7 @@ class Wrapper(metaclass=WrapperType):
 
     def __setattr__(self, name: str, value) -> None:
         native = object.__getattribute__(self, "hostNative")
-        if name == "name" and isinstance(native, QtCore.QObject) and not hasProperty(native, name):
-            name = "objectName"
+        name = ALIASES.get(name, name) if isinstance(native, QtCore.QObject) else name
         if hasProperty(native, name):
             setProperty(native, name, value)
         elif type(self) not in _classes.values():
@@ -83,127 +79,91 @@ class Wrapper(metaclass=WrapperType):
     def __hash__(self) -> int:
         return hash(self.hostNative)
 
-    def __bool__(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.hostNative!r}>"
-
-    def __or__(self, other):
-        return wrap(self.hostNative | unwrap(other))
-
     def connect(self, signal: str, slot) -> bool:
         """Connect; a signal that the class does not have is an error here, and only a printed line in PythonQt."""
-        found = findSignal(self.hostNative, signal) if "(" in signal else None
-        if not found:
-            raise AttributeError(f"{type(self).__name__} has no signal {signal}")
-        BoundSignal(self, found).connect(slot)
-        return True
+        return BoundSignal(self, signal, signed=True).connect(slot)
 
     def disconnect(self, signal: str, slot=None) -> bool:
-        found = findSignal(self.hostNative, signal) if "(" in signal else None
-        if not found:
-            raise AttributeError(f"{type(self).__name__} has no signal {signal}")
-        return BoundSignal(self, found).disconnect(slot)
+        return BoundSignal(self, signal, signed=True).disconnect(slot)
 
     def className(self) -> str:
         return type(self.hostNative).__name__
 
-    def delete(self) -> None:
-        shiboken6.delete(self.hostNative)
-
     def findChild(self, kind, name: str = ""):
-        found = [child for child in self.findChildren(kind) if not name or child.objectName == name]
-        return found[0] if found else None
+        return next(iter(self.findChildren(kind, name)), None)
 
     def findChildren(self, kind, name: str = "") -> list:
         children = [wrap(child) for child in self.hostNative.findChildren(QtCore.QObject)]
-        matches = (lambda child: isinstance(child, kind)) if isinstance(kind, type) else (
-            lambda child: kind in [base.__name__ for base in type(child).__mro__])
-        return [child for child in children if matches(child) and (not name or child.objectName == name)]
+        return [child for child in children if (not name or child.objectName == name) and any(
+            kind in (base, base.__name__) for base in type(child).__mro__)]
 
 
 class BoundSignal:
     """A signal of one object, as attribute: ``button.clicked.connect(f)``, ``button.clicked()``."""
 
-    def __init__(self, owner: Wrapper, found: tuple[str, str]) -> None:
-        self._owner, (self._kind, self._signature) = owner, found
-        self._slots = owner.hostNative.__dict__.setdefault("hostSlots", {}).setdefault(self._signature, [])
+    def __init__(self, owner: Wrapper, text: str, signed: bool = False) -> None:
+        self._native, self._signature = owner.hostNative, findSignal(owner.hostNative, text)
+        if self._signature is None or (signed and "(" not in text):
+            raise AttributeError(f"{type(owner).__name__} has no signal {text}")
+        self._slots = vars(self._native).setdefault("hostSlots", {}).setdefault(self._signature, [])
 
     def connect(self, slot) -> bool:
-        target = slot if callable(slot) else None
-        if target is None:
+        if not callable(slot):
             raise TypeError(f"connect({self._signature}) needs something that can be called, not {slot!r}")
-        receive = receiver(target)
-        if self._kind == "host":
-            getattr(self._owner.hostNative, self._signature).connect(receive)
-        else:
-            QtCore.QObject.connect(self._owner.hostNative, QtCore.SIGNAL(self._signature), receive)
-        self._slots.append((slot, receive))
-        return True
+        self._slots.append((slot, receiver(slot)))
+        return bool(QtCore.QObject.connect(self._native, QtCore.SIGNAL(self._signature), self._slots[-1][1]))
 
     def disconnect(self, slot=None) -> bool:
         chosen = [pair for pair in self._slots if slot is None or pair[0] == slot]
         for pair in chosen:
-            if self._kind == "host":
-                getattr(self._owner.hostNative, self._signature).disconnect(pair[1])
-            else:
-                QtCore.QObject.disconnect(self._owner.hostNative, QtCore.SIGNAL(self._signature), pair[1])
+            QtCore.QObject.disconnect(self._native, QtCore.SIGNAL(self._signature), pair[1])
             self._slots.remove(pair)
         return bool(chosen)
 
-    def emit(self, *arguments) -> None:
-        signal = getattr(self._owner.hostNative, self._signature.partition("(")[0])
+    def __call__(self, *arguments) -> None:
+        signal = getattr(self._native, self._signature.partition("(")[0])
         signal.emit(*[unwrap(argument) for argument in arguments])
 
-    __call__ = emit
+
+def record(kind, value, trace) -> None:
+    """An exception that no caller gets."""
+    failures.append("".join(traceback.format_exception(kind, value, trace)))
+    print(failures[-1], file=sys.stderr)
 
 
 def receiver(slot):
     """A slot for PySide6 that calls *slot* as PythonQt does: with as many arguments as it has room for."""
-    room = None
-    if inspect.isfunction(slot) or inspect.ismethod(slot):
-        code = slot.__code__ if inspect.isfunction(slot) else slot.__func__.__code__
-        if not code.co_flags & inspect.CO_VARARGS:
-            room = code.co_argcount - inspect.ismethod(slot)
+    code = getattr(getattr(slot, "__func__", slot), "__code__", None)
+    limited = code is not None and not code.co_flags & inspect.CO_VARARGS
+    room = code.co_argcount - inspect.ismethod(slot) if limited else None
 
     def receive(*arguments):
         try:
             slot(*[wrap(argument) for argument in arguments[:room]])
         except Exception:
-            failures.append(traceback.format_exc())
-            print(failures[-1], file=sys.stderr)
+            record(*sys.exc_info())
 
     return receive
 
 
-def findSignal(native, text: str) -> tuple[str, str] | None:
-    """The signal *text* of an object, with or without its arguments: its kind and name."""
-    if not isinstance(native, QtCore.QObject):
-        return None
-    if "(" in text:
-        text = bytes(QtCore.QMetaObject.normalizedSignature(text).data()).decode()
-    return described(native)[1].get(text)
+def findSignal(native, text: str) -> str | None:
+    """The signature by which Qt knows an object's signal, which is given with or without its arguments."""
+    found = described(native)[1] if isinstance(native, QtCore.QObject) else {}
+    return found.get(re.sub(r"\s", "", text))
 
 
-@functools.lru_cache
-def signalsOf(cls: type) -> dict[str, tuple[str, str]]:
-    """The signals that a class of ours offers, by signature."""
-    return {bytes(QtCore.QMetaObject.normalizedSignature(signature).data()).decode(): ("host", attribute)
-            for signature, attribute in getattr(cls, "hostSignals", {}).items()}
-
-
-def described(native) -> tuple[set[str], dict[str, tuple[str, str]]]:
+def described(native) -> tuple[set[str], dict[str, str]]:
     """The properties of an object's class, and its signals by signature and by name; the first of a name counts."""
     if type(native) not in _described:
-        meta, own = native.metaObject(), signalsOf(type(native))
-        hidden = {name for cls in type(native).__mro__ for name, value in vars(cls).items()
-                  if type(value).__name__ == "Signal" and not cls.__module__.startswith("PySide6.")}
+        meta = native.metaObject()
         methods = [meta.method(index) for index in range(meta.methodCount())]
         texts = [bytes(method.methodSignature().data()).decode() for method in methods
                  if method.methodType() == QtCore.QMetaMethod.MethodType.Signal]
-        signals = {**own, **{text: ("qt", text) for text in texts if text.partition("(")[0] not in hidden}}
-        named = {signature.partition("(")[0]: found for signature, found in reversed(list(signals.items()))}
+        # A signal of ours with a VTK object has one of Python's in PySide6, which no module names.
+        own = [text for base in type(native).__mro__ for text in vars(base).get("hostSignals", ())]
+        signals = {text: re.sub(r"vtk\w+\*", "PyObject", text) for text in own}
+        signals.update({text: text for text in texts if "PyObject" not in text})
+        named = {text.partition("(")[0]: found for text, found in reversed(signals.items())}
         properties = {meta.property(index).name() for index in range(meta.propertyCount())}
         _described[type(native)] = properties, {**named, **signals}
     return _described[type(native)]
@@ -211,30 +171,27 @@ def described(native) -> tuple[set[str], dict[str, tuple[str, str]]]:
 
 def hasProperty(native, name: str) -> bool:
     """Whether the object has the property, of its class or a dynamic one."""
-    return isinstance(native, QtCore.QObject) and (name in described(native)[0] or name.encode() in [
-        bytes(known.data()) for known in native.dynamicPropertyNames()])
+    return isinstance(native, QtCore.QObject) and (
+        name in described(native)[0] or name.encode() in native.dynamicPropertyNames())
 
 
 def setProperty(native, name: str, value) -> None:
     """Write a property that exists; what Qt would not take, or take as something else, is an error."""
-    meta = native.metaObject()
-    index = meta.indexOfProperty(name)
+    index = native.metaObject().indexOfProperty(name)
     if index >= 0:
-        described = meta.property(index)
-        accepted = ACCEPTED.get(described.typeName())
-        if not described.isWritable():
+        known = native.metaObject().property(index)
+        if not known.isWritable():
             raise AttributeError(f"property {name} of {type(native).__name__} is read-only")
-        if accepted and not isinstance(value, accepted):
-            raise TypeError(f"property {name} of type {described.typeName()} does not accept {value!r}")
+        if not isinstance(value, ACCEPTED.get(known.typeName(), object)):
+            raise TypeError(f"property {name} of type {known.typeName()} does not accept {value!r}")
     native.setProperty(name, unwrap(value))
 
 
 def offered(cls: type, name: str) -> bool:
     """Whether a class lets Python call its method *name*: of ours what they list, of Qt's what is not PySide6's own."""
-    if name.startswith("__") or name in PYSIDE_ONLY:
-        return False
-    return name in getattr(cls, "hostMethods", ()) or any(
-        name in base.__dict__ for base in cls.__mro__ if base.__module__.startswith(("PySide6.", "shiboken6")))
+    return not name.startswith("__") and name not in PYSIDE_ONLY and any(
+        name in vars(base).get("hostMethods", ()) or (
+            name in vars(base) and base.__module__.startswith(("PySide6.", "shiboken6"))) for base in cls.__mro__)
 
 
 def wrapMember(member, name: str):
@@ -250,36 +207,37 @@ def wrapMember(member, name: str):
             raise TypeError(f"{name}() takes no Python function; connect a signal instead")
         return wrap(member(*values))
 
-    call.__name__ = name
-    call.native = member
+    call.__name__, call.native = name, member
     return call
 
 
 def filtering(native: type, wrapper: Wrapper) -> type:
     """The class *native* whose event filter is the Python subclass's."""
-    return type(native.__name__, (native,), {"hostTransparent": True, "eventFilter": lambda self, watched, event: bool(
+    made = type(native.__name__, (native,), {"eventFilter": lambda self, watched, event: bool(
         hasattr(wrapper, "hostNative") and wrapper.eventFilter(wrap(watched), wrap(event)))})
+    _classes[made] = classFor(native)
+    return made
 
 
 def adopt(wrapper: Wrapper, native) -> None:
     object.__setattr__(wrapper, "hostNative", native)
     if isinstance(native, QtCore.QObject):
-        native.__dict__["hostWrapper"] = wrapper
+        vars(native)["hostWrapper"] = wrapper
 
 
 def classFor(native: type) -> type:
     """The wrapper class of a PySide6 class; bases follow bases."""
-    if native in _classes:
-        return _classes[native]
-    replaced = native.__bases__[0] if native.__dict__.get("hostReplaces") else None
-    bases = [classFor(base) for base in (replaced or native).__bases__ if issubclass(base, shiboken6.Object)]
-    if native.__dict__.get("hostTransparent") and not replaced:
-        return bases[0]
-    made = WrapperType(native.__name__, tuple(bases) or (Wrapper,), {"native": native})
-    _classes[native] = made
-    if replaced:
-        _classes[replaced] = made
-    return made
+    if native not in _classes:
+        bases = [classFor(base) for base in native.__bases__ if issubclass(base, shiboken6.Object)]
+        _classes[native] = WrapperType(native.__name__, tuple(bases) or (Wrapper,), {"native": native})
+    return _classes[native]
+
+
+def inPlaceOfQts(native: type) -> type:
+    """Class decorator: the module under test gets this class wherever it asks for its Qt base."""
+    qts = classFor(native.__bases__[0])
+    qts.native, _classes[native] = native, qts
+    return native
 
 
 _classes[shiboken6.Object] = Wrapper
@@ -288,14 +246,12 @@ _classes[shiboken6.Object] = Wrapper
 def wrap(value):
     """What Python sees of a value that comes from Qt."""
     if isinstance(value, shiboken6.Object):
-        known = value.__dict__.get("hostWrapper") if isinstance(value, QtCore.QObject) else None
+        known = vars(value).get("hostWrapper") if isinstance(value, QtCore.QObject) else None
         if known is None:
             known = object.__new__(classFor(type(value)))
             adopt(known, value)
         return known
-    if isinstance(value, list):
-        return [wrap(item) for item in value]
-    return tuple(wrap(item) for item in value) if type(value) is tuple else value
+    return type(value)(wrap(item) for item in value) if type(value) in (list, tuple) else value
 
 
 def unwrap(value):
@@ -304,6 +260,4 @@ def unwrap(value):
         return value.hostNative
     if isinstance(value, WrapperType):
         return value.native
-    if isinstance(value, list | tuple):
-        return type(value)(unwrap(item) for item in value) if type(value) in (list, tuple) else value
-    return value
+    return type(value)(unwrap(item) for item in value) if type(value) in (list, tuple) else value

@@ -2,150 +2,109 @@
 
 from __future__ import annotations
 
+import copy
 import typing
-import weakref
 
-import slicer
+import slicer.util
 import vtk
 
-from . import parameter_widgets
-from .parameter_kinds import Choice, Default, Kind, Maximum, Minimum, Validator, WithinRange, kindOf, split
-from .parameter_widgets import Decimals, SingleStep
+from .parameter_values import Choice, WithinRange, form, initial, kept, read, split, texts, write
 
-# What ``from slicer.parameterNodeWrapper import ...`` finds here; less than the application offers.
-OFFERED = (Choice, Decimals, Default, Maximum, Minimum, SingleStep, Validator, WithinRange)
 WIDGET_PROPERTY = "SlicerParameterName"
+# Which widget can show which type, by which property and signal; the pairs are the application's, like those below.
+NUMBER, TICK = ("value", "valueChanged"), ("checked", "toggled")
+PAIRS = {
+    (bool, "QCheckBox"): TICK, (bool, "QPushButton"): TICK, (str, "QLineEdit"): ("text", "textChanged"),
+    (int, "QSpinBox"): NUMBER, (int, "QSlider"): NUMBER, (int, "ctkSliderWidget"): NUMBER,
+    (float, "QDoubleSpinBox"): NUMBER, (float, "ctkSliderWidget"): NUMBER,
+}
 
 
 class Parameter:
-    """One field of a parameter node or pack."""
+    """One field of a parameter node or pack, as property; a default that its type refuses is an error."""
 
     def __init__(self, owner: type, name: str, annotated) -> None:
-        self.name, self.type, self.kind = name, annotated, kindOf(annotated)
-        marked = [entry for entry in split(annotated)[1] if isinstance(entry, Default)]
-        given = [Default(vars(owner)[name])] if name in vars(owner) else marked
-        self.initial = given[0] if given else Default(generator=self.kind.default)
-        self.kind.validate(self.initial.value)
+        self.name, self.type, self.first = name, annotated, initial(annotated)
+        self.first = vars(owner).get(name, self.first)
+        texts(annotated, self.first)
+
+    def __get__(self, owner, _cls):
+        return read(owner.node, owner.prefix + self.name, self.type) if owner.node else vars(owner)[self.name]
+
+    def __set__(self, owner, value) -> None:
+        texts(self.type, value)
+        if owner.node:
+            write(owner.node, owner.prefix + self.name, self.type, value)
+        else:
+            vars(owner)[self.name] = value
 
 
-def parametersOf(cls: type) -> dict[str, Parameter]:
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return {name: Parameter(cls, name, annotated) for name, annotated in hints.items()}
+class Parameters:
+    """Access to parameters by attributes and by dotted names; those of a node are kept there alone."""
+
+    packed: typing.ClassVar[dict[str, Parameter]] = {}
+    node, prefix = None, ""
+
+    def _owner(self, name: str) -> tuple:
+        *outer, last = name.split(".")
+        for part in outer:
+            self = getattr(self, part)
+        if last not in self.packed:
+            raise ValueError(f"Cannot find a param with the given name: {name}")
+        return self, last
+
+    def getValue(self, name: str):
+        return getattr(*self._owner(name))
+
+    def setValue(self, name: str, value) -> None:
+        setattr(*self._owner(name), value)
+
+    @classmethod
+    def dataType(cls, name: str):
+        """The annotated type of a parameter."""
+        first, _, rest = name.partition(".")
+        if first not in cls.packed:
+            raise ValueError(f"Cannot find a param with the given name: {name}")
+        return split(cls.packed[first].type)[0].dataType(rest) if rest else cls.packed[first].type
 
 
-def checked(owner, name: str) -> str:
-    if name not in owner.allParameters:
-        raise ValueError(f"Cannot find a param with the given name: {name}")
-    return name
+class Pack(Parameters):
+    """What ``@parameterPack`` makes of a class."""
 
+    def __init__(self, **named) -> None:
+        if set(named) - set(self.packed):
+            raise ValueError(f"{type(self).__name__} has no parameters {set(named) - set(self.packed)}")
+        for name, parameter in self.packed.items():
+            setattr(self, name, named.get(name, copy.copy(parameter.first)))
 
-def dataType(cls, name: str):
-    """The annotated type of a parameter, by its possibly dotted name."""
-    first, _, rest = name.partition(".")
-    found = cls.allParameters[checked(cls, first)].type
-    return split(found)[0].dataType(rest) if rest else found
-
-
-def getValue(self, name: str):
-    first, _, rest = name.partition(".")
-    value = getattr(self, checked(self, first))
-    return value.getValue(rest) if rest else value
-
-
-def setValue(self, name: str, value) -> None:
-    first, _, rest = name.partition(".")
-    getattr(self, first).setValue(rest, value) if rest else setattr(self, checked(self, first), value)
-
-
-class PackKind(Kind):
-    """How a pack is kept: each field under ``name.field``."""
-
-    def fields(self) -> list[Parameter]:
-        return list(self.kind.allParameters.values())
-
-    # The first field stands for all, as in the application: a pack saved with fewer fields cannot be read again.
-    def isIn(self, node, name: str) -> bool:
-        return self.fields()[0].kind.isIn(node, f"{name}.{self.fields()[0].name}")
-
-    def store(self, node, name: str, value) -> None:
-        for field in self.fields():
-            field.kind.write(node, f"{name}.{field.name}", getattr(value, field.name))
-
-    def read(self, node, name: str):
-        found = self.kind(**{field.name: field.kind.read(node, f"{name}.{field.name}") for field in self.fields()})
-        vars(found)["_saved"] = (node, name)
+    @classmethod
+    def keptIn(cls, node, prefix: str):
+        """The pack that a node keeps: what is read and written lies there."""
+        found = object.__new__(cls)
+        vars(found).update(node=node, prefix=prefix)
         return found
 
-    def remove(self, node, name: str) -> None:
-        for field in self.fields():
-            field.kind.remove(node, f"{name}.{field.name}")
+    def __setattr__(self, name: str, value) -> None:
+        if name not in self.packed:
+            raise AttributeError(f"{type(self).__name__} has no parameter {name}")
+        super().__setattr__(name, value)
+
+    def __eq__(self, other) -> bool:
+        return type(self) is type(other) and all(getattr(self, name) == getattr(other, name) for name in self.packed)
+
+    __hash__ = None
 
 
-def parameterPack(cls):
-    """Class decorator: several parameters as one, with access by dotted names."""
-    parameters = parametersOf(cls)
+class ParameterNode(Parameters):
+    """What ``@parameterNodeWrapper`` makes of a class."""
 
-    def initialise(self, *arguments, **named) -> None:
-        named = {**dict(zip(parameters, arguments, strict=False)), **named}
-        for name in named:
-            checked(cls, name)
-        for name, parameter in parameters.items():
-            setattr(self, name, named[name] if name in named else parameter.initial.value)
-
-    def write(self, name: str, value) -> None:
-        if name not in parameters:
-            raise AttributeError(f"{cls.__name__} has no parameter {name}")
-        parameters[name].kind.validate(value)
-        vars(self)[name] = value
-        if "_saved" in vars(self):
-            node, place = vars(self)["_saved"]
-            parameters[name].kind.write(node, f"{place}.{name}", value)
-
-    for name in parameters:
-        if name in vars(cls):
-            delattr(cls, name)
-    cls.allParameters, cls._is_parameterPack, cls.packKind = parameters, True, PackKind(cls)
-    cls.__init__, cls.__setattr__, cls.setValue, cls.getValue = initialise, write, setValue, getValue
-    cls.dataType, cls.__hash__ = classmethod(dataType), None
-    cls.__eq__ = lambda self, other: isinstance(other, cls) and all(
-        getattr(self, name) == getattr(other, name) for name in parameters)
-    return cls
-
-
-class ParameterNode:
-    """What ``@parameterNodeWrapper`` makes of a class: values are read from the node when it tells of a change."""
-
-    allParameters: typing.ClassVar[dict[str, Parameter]] = {}
-    dataType, getValue, setValue = classmethod(dataType), getValue, setValue
-
-    def __init__(self, parameterNode, prefix: str | None = None) -> None:
-        self.parameterNode = parameterNode
-        self._prefix, self._values, self._guis, self._writing, self._showing = prefix or "", {}, {}, None, False
-        self._readAll()
-        reference = weakref.ref(self)
-        self._tag = parameterNode.AddObserver(
-            vtk.vtkCommand.ModifiedEvent, lambda *_: reference() is not None and reference()._readAll())
-
-    def __del__(self) -> None:
-        if "_tag" in vars(self):
-            self.parameterNode.RemoveObserver(self._tag)
-
-    def _readAll(self) -> None:
-        for name, parameter in self.allParameters.items():
+    def __init__(self, parameterNode, prefix: str = "") -> None:
+        self.node = self.parameterNode = parameterNode
+        self.prefix, self._guis, self._showing = prefix, {}, False
+        for name, parameter in self.packed.items():
             # A new node has none of the values, and neither has one of a scene that was closed.
-            if not parameter.kind.isIn(self.parameterNode, self._prefix + name):
-                parameter.kind.write(self.parameterNode, self._prefix + name, parameter.initial.value)
-            if name != self._writing:
-                self._values[name] = parameter.kind.read(self.parameterNode, self._prefix + name)
-
-    def _write(self, name: str, value) -> None:
-        self._writing = name
-        try:
-            with slicer.util.NodeModify(self.parameterNode):
-                self.allParameters[name].kind.write(self.parameterNode, self._prefix + name, value)
-                self._values[name] = self.allParameters[name].kind.read(self.parameterNode, self._prefix + name)
-        finally:
-            self._writing = None
+            if not kept(parameterNode, prefix + name):
+                setattr(self, name, parameter.first)
 
     def connectGui(self, gui) -> int:
         """Connect the widgets that say by ``SlicerParameterName`` which parameter they show; the tag ends it."""
@@ -154,36 +113,39 @@ class ParameterNode:
         return self.connectParametersToGui({name: widget for name, widget in named.items() if name})
 
     def connectParametersToGui(self, mapping: dict) -> int:
-        connectors = {name: parameter_widgets.connectorFor(widget, self.dataType(name))
-                      for name, widget in mapping.items()}
-        for name, connector in connectors.items():
-            connector.write(self.getValue(name))
-            connector.connect(lambda name=name, connector=connector: self._fromGui(name, connector))
-        tag = max(self._guis, default=-1) + 1
-        self._guis[tag] = (connectors, self.AddObserver(vtk.vtkCommand.ModifiedEvent, self._toGui))
+        followed = [(name, *connectionOf(widget, self.dataType(name))) for name, widget in mapping.items()]
+        calls = [(signal, self._follower(name, shown)) for name, signal, shown, _show in followed]
+        shows = [(name, show) for name, _signal, _shown, show in followed]
+        for name, show in shows:
+            show(self.getValue(name))
+        for signal, call in calls:
+            signal.connect(call)
+        tag = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._toGui(shows))
+        self._guis[tag] = calls
         return tag
 
     def disconnectGui(self, tag: int) -> None:
-        connectors, observer = self._guis.pop(tag, ({}, None))
-        for connector in connectors.values():
-            connector.disconnect()
-        if observer is not None:
-            self.RemoveObserver(observer)
+        if tag in self._guis:
+            self.RemoveObserver(tag)
+        for signal, call in self._guis.pop(tag, ()):
+            signal.disconnect(call)
 
-    def _fromGui(self, name: str, connector) -> None:
-        with slicer.util.NodeModify(self):
+    def _follower(self, name: str, shown):
+        def fromGui() -> None:
             if not self._showing:
-                self.setValue(name, connector.read())
+                with slicer.util.NodeModify(self):
+                    self.setValue(name, shown())
 
-    def _toGui(self, _caller=None, _event=None) -> None:
+        return fromGui
+
+    def _toGui(self, shows: list) -> None:
         if self._showing:
             return
         self._showing = True
         try:
             with slicer.util.NodeModify(self):
-                for connectors, _observer in list(self._guis.values()):
-                    for name, connector in connectors.items():
-                        connector.write(self.getValue(name))
+                for name, show in shows:
+                    show(self.getValue(name))
         finally:
             self._showing = False
 
@@ -192,20 +154,61 @@ for _name in ("StartModify", "EndModify", "AddObserver", "RemoveObserver", "Modi
     setattr(ParameterNode, _name, lambda self, *given, _name=_name: getattr(self.parameterNode, _name)(*given))
 
 
-def parameterNodeWrapper(cls):
+def _on(base: type, cls: type) -> type:
+    """The decorated class, with its own methods, on the base that does the work."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    packed = {name: Parameter(cls, name, annotated) for name, annotated in hints.items()}
+    if any(hasattr(base, name) for name in packed):
+        raise ValueError(f"Cannot use a reserved name: {list(packed)}")
+    own = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+    return type(cls.__name__, (base,), {**own, **packed, "packed": packed})
+
+
+def parameterPack(cls: type) -> type:
+    """Class decorator: several parameters as one, with access by dotted names."""
+    return _on(Pack, cls)
+
+
+def parameterNodeWrapper(cls: type) -> type:
     """Class decorator: typed parameters, kept in a vtkMRMLScriptedModuleNode."""
-    parameters = parametersOf(cls)
-    if any(hasattr(ParameterNode, name) for name in parameters):
-        raise ValueError(f"Cannot use a reserved name in a parameterNodeWrapper: {list(parameters)}")
-    fields = {name: property(lambda self, name=name: self._values[name],
-                             lambda self, value, name=name: self._write(name, value)) for name in parameters}
-    own = {name: value for name, value in vars(cls).items() if name not in (*parameters, "__dict__", "__weakref__")}
-    return type(cls.__name__, (ParameterNode,), {**own, **fields, "allParameters": parameters})
+    return _on(ParameterNode, cls)
 
 
-def isParameterNodeWrapper(value) -> bool:
-    return issubclass(value if isinstance(value, type) else type(value), ParameterNode)
+def connectionOf(widget, datatype) -> tuple:
+    """For a widget and an annotated type: the signal of the widget's change, and how to read and write its value.
+
+    :raises RuntimeError: the application does not connect this pair.
+    """
+    kind, annotations, _ = split(datatype)
+    named = widget.className()
+    if form(kind) == "node" and named == "qMRMLNodeComboBox":
+        widget.nodeTypes = [kind.__name__]
+        return widget.currentNodeChanged, lambda: widget.currentNode(), lambda node: widget.setCurrentNode(node)
+    choices = [entry.choices for entry in annotations if isinstance(entry, Choice)]
+    if named == "QComboBox" and (choices or form(kind) == "enumeration"):
+        return _chosen(widget, list(choices[0] if choices else kind))
+    if (kind, named) not in PAIRS:
+        raise RuntimeError(f"Unable to create GUI connector from datatype '{datatype}' to widget type '{named}'")
+    name, signal = PAIRS[kind, named]
+    if name == "value":
+        limits = next((entry for entry in annotations if isinstance(entry, WithinRange)), None)
+        if limits is None and named in ("QSlider", "ctkSliderWidget"):
+            raise RuntimeError(f"Cannot have a connection to {named} where the type is unbounded.")
+        # The bounds are the annotation's, whatever the .ui file says.
+        largest = 2**31 - 1 if kind is int else 1e300
+        widget.minimum, widget.maximum = (limits.minimum, limits.maximum) if limits else (-largest, largest)
+
+    def show(value) -> None:
+        if getattr(widget, name) != value:  # a line edit that is written moves its cursor
+            setattr(widget, name, kind(value))
+
+    return getattr(widget, signal), lambda: kind(getattr(widget, name)), show
 
 
-def isParameterPack(value) -> bool:
-    return getattr(value, "_is_parameterPack", False)
+def _chosen(widget, values: list) -> tuple:
+    """One of fixed values; the connection fills the combo box."""
+    widget.clear()
+    for value in values:
+        widget.addItem(value.label() if hasattr(value, "label") else getattr(value, "name", str(value)))
+    return (widget.currentIndexChanged, lambda: values[widget.currentIndex],
+            lambda value: setattr(widget, "currentIndex", values.index(value)))

@@ -7,26 +7,18 @@ import os
 import sys
 import tempfile
 import time
-import traceback
 import types
 from pathlib import Path
+from unittest import mock
 
+import shiboken6
 import slicer
 import slicer.util
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
-from . import (
-    ctk_widgets,
-    dialogs,
-    layouts,
-    manners,
-    mrml_widgets,
-    namespaces,
-    parameter_node,
-    scripted_module,
-    slicer_application,
-    views,
-)
+from . import dialogs, manners, scripted_module, slicer_application, ui_loader, views, widgets
+from .parameter_node import parameterNodeWrapper, parameterPack
+from .parameter_values import Choice, WithinRange
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("AGUNETRSegment", "AGUNETRTrain")
@@ -36,40 +28,50 @@ class HostFailure(AssertionError):
     """Something went wrong in the application where no caller could notice."""
 
 
-def _module(name: str, source, names) -> types.ModuleType:
+class QtModule(types.ModuleType):
+    """``import qt``: every class of Qt in one module, and nothing else of PySide6."""
+
+    def __getattr__(self, name: str):
+        for module in (QtCore, QtGui, QtWidgets, QtUiTools):
+            found = getattr(module, name, None)
+            if isinstance(found, type) and name[0] == "Q":
+                return manners.classFor(found) if issubclass(found, shiboken6.Object) else found
+        raise AttributeError(f"module 'qt' has no attribute '{name}'")
+
+
+def _module(name: str, *members, **named) -> types.ModuleType:
     made = types.ModuleType(name)
-    vars(made).update({name: getattr(source, name) for name in names}, __all__=list(names))
+    named.update({member.__name__: member for member in members})
+    vars(made).update(named, __all__=list(named))
     return made
 
 
-PARAMETERS, SCRIPTED = "slicer.parameterNodeWrapper", "slicer.ScriptedLoadableModule"
+CLASSES = {name: manners.classFor(cls) for module in (scripted_module, slicer_application, views, ui_loader, widgets)
+           for name, cls in vars(module).items() if name.startswith(("ctk", "qMRML", "qSlicer"))}
+PARTS = ("", "Logic", "Test", "Widget")
 OFFERED = {
-    "qt": namespaces.QtModule("qt"),
-    "ctk": namespaces.WidgetsModule("ctk", ctk_widgets.CLASSES),
-    "slicer.i18n": types.ModuleType("slicer.i18n"),
-    PARAMETERS: _module(PARAMETERS, parameter_node, (
-        *(cls.__name__ for cls in parameter_node.OFFERED), "isParameterNodeWrapper", "isParameterPack",
-        "parameterNodeWrapper", "parameterPack")),
-    SCRIPTED: _module(SCRIPTED, scripted_module, [
-        f"ScriptedLoadableModule{part}" for part in ("", "Logic", "Test", "Widget")]),
+    "qt": QtModule("qt"),
+    "ctk": _module("ctk", **{name: cls for name, cls in CLASSES.items() if name.startswith("ctk")}),
+    "slicer.i18n": _module("slicer.i18n", tr=lambda text: text, translate=lambda _context, text: text),
+    "slicer.parameterNodeWrapper": _module(
+        "slicer.parameterNodeWrapper", Choice, WithinRange, parameterNodeWrapper, parameterPack),
+    "slicer.ScriptedLoadableModule": _module(
+        "slicer.ScriptedLoadableModule", *(vars(scripted_module)[f"ScriptedLoadableModule{part}"] for part in PARTS)),
 }
-OFFERED["slicer.i18n"].tr, OFFERED["slicer.i18n"].translate = lambda text: text, lambda _context, text: text
 
 
 class Application:
     """What a test has of the running application."""
 
     def __init__(self, native) -> None:
-        self.native, self.window = native, native.window
+        self.native, self.window, self._modules = native, native.window, {}
         self.failures, self.dialogs, self.opened = manners.failures, dialogs.shown, dialogs.opened
 
     def openModule(self, name: str):
         """Load a module file where that was not done yet, and show the module; its Python widget is returned."""
-        if not hasattr(slicer.modules, name.lower()):
-            module = scripted_module.loadModule(ROOT / name / f"{name}.py")
-            module.setParent(self.native.moduleManager())
-            self.native.moduleManager().loaded.emit(name)
-            self.native.completed.emit()
+        if name not in self._modules:
+            self._modules[name] = scripted_module.loadModule(ROOT / name / f"{name}.py")
+            self.native.startupCompleted.emit()
         self.window.show()
         slicer.util.selectModule(name)
         self.processEvents()
@@ -96,83 +98,58 @@ class Application:
         """Draw the views as they are now; before this they stay black."""
         views.rendering = True
         self.processEvents()
-        self.native.layoutManager().render()
+        for widget in self.native.layoutManager().shown():
+            widget.render()
 
-    def grab(self, path: Path, widget=None) -> Path:
-        """Save a picture of a widget, or of the window."""
+    def grab(self, path: Path) -> Path:
+        """Save a picture of the window."""
         self.processEvents()
-        if not (manners.unwrap(widget) if widget is not None else self.window).grab().save(str(path)):
-            raise OSError(f"{path} could not be written")
+        self.window.grab().save(str(path))
         return path
+
+    def close(self) -> None:
+        """What the application does when it closes: the shown module is left, then every module is unloaded."""
+        self.leaveModule()
+        for name in self._modules:
+            self.native.moduleManager().moduleAboutToBeUnloaded.emit(name)
+        self.processEvents()
 
 
 @contextlib.contextmanager
 def application(folder: Path | None = None):
     """Start the application, in a folder of its own; at the end it closes and everything that it put in place goes."""
-    classes = {**mrml_widgets.CLASSES, **slicer_application.CLASSES, **scripted_module.CLASSES, **layouts.CLASSES}
-    before = {name: sys.modules.get(name) for name in OFFERED}
-    kept, path, libraries = dict(vars(slicer)), list(sys.path), set(sys.modules)
-    hook, search = sys.excepthook, os.environ["PATH"]
-    with tempfile.TemporaryDirectory(prefix="host-", dir=folder, ignore_cleanup_errors=True) as temporary:
-        sys.path[:0] = [str(ROOT / name) for name in MODULES if str(ROOT / name) not in sys.path]
+    offered = {name.removeprefix("slicer."): member for name, member in {**CLASSES, **OFFERED}.items()
+               if name.startswith(("slicer.", "qMRML", "qSlicer"))}
+    before, views.rendering = dict(sys.modules), False
+    for leftover in (manners.failures, dialogs.answers, dialogs.shown, dialogs.opened):
+        leftover.clear()
+    QtCore.qInstallMessageHandler(lambda _kind, _context, text: "does not support" in text or print(text))
+    with (
+        tempfile.TemporaryDirectory(prefix="host-", dir=folder, ignore_cleanup_errors=True) as temporary,
+        mock.patch.dict(vars(slicer), offered),
+        mock.patch.dict(os.environ, PATH=f"{temporary}/bin{os.pathsep}{os.environ['PATH']}"),
+        mock.patch("sys.path", [*(str(ROOT / name) for name in MODULES), *sys.path]),
+        mock.patch("sys.excepthook", manners.record),  # the observers of VTK and what Qt calls end there
+    ):
         sys.modules.update(OFFERED)
-        for name, module in [(name.partition(".")[2], module) for name, module in OFFERED.items() if "." in name]:
-            setattr(slicer, name, module)
-        for name, cls in classes.items():
-            setattr(slicer, name, manners.classFor(cls))
-        views.rendering, sys.excepthook = False, _record  # the observers of VTK and what Qt calls end there
-        os.environ["PATH"] = f"{_bin(Path(temporary))}{os.pathsep}{search}"
-        for leftover in (manners.failures, dialogs.answers, dialogs.shown, dialogs.opened):
-            leftover.clear()
-        QtCore.qInstallMessageHandler(_quiet)
+        python = Path(temporary) / "bin" / "PythonSlicer"  # here it is this Python
+        python.parent.mkdir()
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+        python.chmod(0o755)
         native = QtWidgets.QApplication.instance() or slicer_application.qSlicerApplication(["Slicer"])
         native.prepare(temporary)
-        slicer.app = manners.wrap(native)
+        slicer.app, app = manners.wrap(native), Application(native)
         try:
-            yield Application(native)
-            _close(native)
+            yield app
+            app.close()
             if dialogs.answers:
                 manners.failures.append(f"Nobody asked for these answers: {dialogs.answers}")
             if manners.failures:
                 raise HostFailure("\n".join(manners.failures))
         finally:
             with contextlib.suppress(Exception):
-                _close(native)
+                app.close()
             native.release()
-            os.environ["PATH"], sys.path[:], sys.excepthook = search, path, hook
-            for name in [name for name in set(sys.modules) - libraries if name.partition(".")[0] in MODULES]:
+            for name in [name for name in sys.modules if name in OFFERED or name.startswith(MODULES)]:
                 del sys.modules[name]
-            for name in set(vars(slicer)) - set(kept):
-                delattr(slicer, name)
-            vars(slicer).update(kept)
-            for name, value in before.items():
-                sys.modules.pop(name)
-                if value is not None:
-                    sys.modules[name] = value
-
-
-def _close(native) -> None:
-    """What the application does when it closes: the shown module is left, then every module is unloaded."""
-    native.window.moduleSelector().selectModule("")
-    for name in native.moduleManager().modulesNames():
-        native.moduleManager().unloading.emit(name)
-    native.processEvents()
-
-
-def _bin(folder: Path) -> Path:
-    """A bin folder with PythonSlicer in it: here it is this Python."""
-    program = folder / "bin" / "PythonSlicer"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
-    return program.parent
-
-
-def _quiet(_kind, _context, message: str) -> None:
-    if not message.startswith("This plugin does not support"):
-        print(message, file=sys.stderr)
-
-
-def _record(kind, value, trace) -> None:
-    manners.failures.append("".join(traceback.format_exception(kind, value, trace)))
-    print(manners.failures[-1], file=sys.stderr)
+            sys.modules.update({name: before[name] for name in OFFERED if name in before})

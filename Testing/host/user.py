@@ -7,7 +7,7 @@ from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 from . import dialogs
 from .manners import unwrap
 
-LEFT, NONE = QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier
+NONE = QtCore.Qt.KeyboardModifier.NoModifier
 
 
 def answer(*answers) -> None:
@@ -23,63 +23,15 @@ def reach(widget):
     while outer is not None:
         if outer.property("collapsed") is True:
             click(outer)
-        if isinstance(outer, QtWidgets.QScrollArea):
-            outer.ensureWidgetVisible(native)
         outer = outer.parentWidget()
     QtCore.QCoreApplication.processEvents()
-    if not native.isVisible():
-        raise AssertionError(f"{native.objectName()} is hidden: nobody can click it")
-    if not native.isEnabled():
-        raise AssertionError(f"{native.objectName()} is disabled: {native.toolTip()}")
+    if not native.isVisible() or not native.isEnabled():
+        raise AssertionError(f"{native.objectName()} is hidden or disabled: {native.toolTip()}")
     return native
 
 
-def click(widget) -> None:
-    """A click with the left button: on a button's middle, on a tick box's box, on a section's title."""
-    native = reach(widget)
-    place = native.rect().center()
-    if native.property("collapsed") is not None:
-        place = QtCore.QPoint(40, 10)
-    elif isinstance(native, QtWidgets.QCheckBox | QtWidgets.QRadioButton):
-        place.setX(8)
-    QtTest.QTest.mouseClick(native, LEFT, NONE, place)
-    QtCore.QCoreApplication.processEvents()
-
-
-def tick(view, row: int, column: int = 0) -> None:
-    """Click the tick box of an item in a list or table."""
-    native = reach(view)
-    index, option = native.model().index(row, column), QtWidgets.QStyleOptionViewItem()
-    native.scrollTo(index)
-    option.initFrom(native)
-    option.rect = native.visualRect(index)
-    option.features |= QtWidgets.QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
-    box = native.style().subElementRect(QtWidgets.QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, native)
-    QtTest.QTest.mouseClick(native.viewport(), LEFT, NONE, box.center())
-    QtCore.QCoreApplication.processEvents()
-
-
-def choose(widget, text: str) -> None:
-    """Choose an entry of a combo box or node selector by its text, with the keyboard."""
-    native = reach(widget)
-    combo = native if isinstance(native, QtWidgets.QComboBox) else native.findChild(QtWidgets.QComboBox)
-    row = combo.findText(text)
-    if row < 0:
-        raise AssertionError(f"{native.objectName()} offers {[combo.itemText(i) for i in range(combo.count())]}")
-    combo.showPopup()
-    combo.view().setCurrentIndex(combo.model().index(row, combo.modelColumn()))
-    QtTest.QTest.keyClick(combo.view(), QtCore.Qt.Key.Key_Return)
-    QtCore.QCoreApplication.processEvents()
-
-
-def type_(widget, text: str) -> None:
-    """Type a text in place of the one that is there, and leave the field."""
-    native = reach(widget)
-    edit = native if isinstance(native, QtWidgets.QLineEdit) else native.findChild(QtWidgets.QLineEdit) or native
-    edit.setFocus()
-    edit.selectAll()
-    QtTest.QTest.keyClicks(edit, text) if text else QtTest.QTest.keyClick(edit, QtCore.Qt.Key.Key_Delete)
-    QtTest.QTest.keyClick(edit, QtCore.Qt.Key.Key_Tab)
+def clickAt(native, place) -> None:
+    QtTest.QTest.mouseClick(native, QtCore.Qt.MouseButton.LeftButton, NONE, place)
     QtCore.QCoreApplication.processEvents()
 
 
@@ -91,3 +43,48 @@ def press(widget, keys: str) -> None:
     QtCore.QCoreApplication.processEvents()
     QtTest.QTest.keyClick(native, combination.key(), combination.keyboardModifiers())
     QtCore.QCoreApplication.processEvents()
+
+
+def click(widget) -> None:
+    """A click with the left button: on a button's middle, on a tick box's box, on a section's title."""
+    native = reach(widget)
+    place = native.rect().center()
+    if native.property("collapsed") is not None:
+        place = QtCore.QPoint(40, 10)
+    elif isinstance(native, QtWidgets.QCheckBox):
+        place.setX(8)
+    clickAt(native, place)
+
+
+def tick(view, row: int, column: int = 0) -> None:
+    """Click the tick box of an item in a list or table."""
+    native = reach(view)
+    index, option = native.model().index(row, column), QtWidgets.QStyleOptionViewItem()
+    native.scrollTo(index)
+    option.initFrom(native)
+    option.rect = native.visualRect(index)
+    option.features |= QtWidgets.QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
+    box = native.style().subElementRect(QtWidgets.QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, native)
+    clickAt(native.viewport(), box.center())
+
+
+def choose(widget, text: str) -> None:
+    """Choose an entry of a combo box or node selector by its text, with the keyboard."""
+    native = reach(widget)
+    combo = native if isinstance(native, QtWidgets.QComboBox) else native.findChild(QtWidgets.QComboBox)
+    row = combo.findText(text)
+    if row < 0:
+        raise AssertionError(f"{native.objectName()} offers {[combo.itemText(i) for i in range(combo.count())]}")
+    combo.showPopup()
+    combo.view().setCurrentIndex(combo.model().index(row, combo.modelColumn()))
+    press(combo.view(), "Return")
+
+
+def type_(widget, text: str) -> None:
+    """Type a text in place of the one that is there, and leave the field."""
+    native = reach(widget)
+    edit = native if isinstance(native, QtWidgets.QLineEdit) else native.findChild(QtWidgets.QLineEdit) or native
+    edit.setFocus()
+    edit.selectAll()
+    QtTest.QTest.keyClicks(edit, text) if text else press(edit, "Delete")
+    press(edit, "Tab")

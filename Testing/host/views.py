@@ -8,57 +8,47 @@ from __future__ import annotations
 import slicer
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
+from PySide6.QtCore import Property
 
-from .mrml_widgets import observe, qMRMLWidget
+from .widgets import gives, observe
 
 rendering = False
-SHARED = ("vtkMRMLColorLegendDisplayableManager", "vtkMRMLMarkupsDisplayableManager")
-MANAGERS = {
-    "vtkMRMLSliceViewDisplayableManagerFactory": (
-        "vtkMRMLModelSliceDisplayableManager", "vtkMRMLSegmentationsDisplayableManager2D", *SHARED),
-    "vtkMRMLThreeDViewDisplayableManagerFactory": (
-        "vtkMRMLCameraDisplayableManager", "vtkMRMLViewDisplayableManager", "vtkMRMLModelDisplayableManager",
-        "vtkMRMLSegmentationsDisplayableManager3D", *SHARED),
-}
+TITLE = 20  # height of the coloured bar above a view
 
 
 class RenderedView(QtWidgets.QWidget):
-    """A render window's picture as a widget; :meth:`forceRender` draws it anew."""
-
-    hostMethods = ("forceRender", "scheduleRender", "renderWindow")
-    factory = ""
+    """A render window's picture below its title; :meth:`render` draws it anew."""
 
     def __init__(self, node, logic, applicationLogic) -> None:
         super().__init__()
-        self._node, self._logic, self._applicationLogic = node, logic, applicationLogic
+        self.node, self.logic, self._applicationLogic = node, logic, applicationLogic
         self._window = self._group = self._image = None
-        self.setMinimumSize(60, 60)
+        self.setMinimumSize(60, 60 + TITLE)
 
-    def renderWindow(self):
-        """The window; made, with its displayable managers, when it is first asked for."""
+    def open(self) -> None:
+        """Make the render window with its displayable managers, when it is needed first."""
+        self._window, self._renderer = vtk.vtkRenderWindow(), vtk.vtkRenderer()
+        self._window.SetOffScreenRendering(1)
+        self._window.SetMultiSamples(0)
+        self._window.AddRenderer(self._renderer)
+        self._renderer.SetBackground(self.node.GetBackgroundColor())
+        self._window.SetSize(self.width(), self.height() - TITLE)
+        vtk.vtkGenericRenderWindowInteractor().SetRenderWindow(self._window)
+        factory = self.factory.GetInstance()
+        factory.SetMRMLApplicationLogic(self._applicationLogic)
+        for name in (*self.managers, "ColorLegendDisplayableManager", "MarkupsDisplayableManager"):
+            if not factory.IsDisplayableManagerRegistered(f"vtkMRML{name}"):
+                factory.RegisterDisplayableManager(f"vtkMRML{name}")
+        self._group = factory.InstantiateDisplayableManagers(self._renderer)
+        self._group.SetMRMLDisplayableNode(self.node)
+
+    def render(self) -> None:
         if self._window is None:
-            self._window, self._renderer = vtk.vtkRenderWindow(), vtk.vtkRenderer()
-            self._window.SetOffScreenRendering(1)
-            self._window.SetMultiSamples(0)
-            self._window.AddRenderer(self._renderer)
-            vtk.vtkGenericRenderWindowInteractor().SetRenderWindow(self._window)
-            factory = getattr(slicer, self.factory).GetInstance()
-            factory.SetMRMLApplicationLogic(self._applicationLogic)
-            for name in MANAGERS[self.factory]:
-                if not factory.IsDisplayableManagerRegistered(name):
-                    factory.RegisterDisplayableManager(name)
-            self._window.SetSize(self.width(), self.height())
-            self._group = factory.InstantiateDisplayableManagers(self._renderer)
-            self._group.SetMRMLDisplayableNode(self._node)
-            self.prepare()
-        return self._window
-
-    def forceRender(self) -> None:
-        window = self.renderWindow()
-        window.SetSize(self.width(), self.height())
-        window.Render()
+            self.open()
+        self._window.SetSize(self.width(), self.height() - TITLE)
+        self._window.Render()
         grab = vtk.vtkWindowToImageFilter()
-        grab.SetInput(window)
+        grab.SetInput(self._window)
         grab.ReadFrontBufferOff()
         grab.Update()
         width, height, _ = grab.GetOutput().GetDimensions()
@@ -66,162 +56,154 @@ class RenderedView(QtWidgets.QWidget):
         self._image = QtGui.QImage(data, width, height, 3 * width, QtGui.QImage.Format.Format_RGB888).mirrored()
         self.update()
 
-    def scheduleRender(self) -> None:
-        self.update()
+    def resetFocalPoint(self) -> None:
+        if rendering and self.node.IsA("vtkMRMLViewNode"):
+            self.render()
+            self._renderer.ResetCamera()
 
     def paintEvent(self, _event) -> None:
-        painter = QtGui.QPainter(self)
+        painter, title = QtGui.QPainter(self), QtCore.QRect(0, 0, self.width(), TITLE)
         painter.fillRect(self.rect(), QtCore.Qt.GlobalColor.black)
+        painter.fillRect(title, QtGui.QColor.fromRgbF(*self.node.GetLayoutColor()))
+        painter.drawText(title, f" {self.node.GetLayoutLabel() or self.node.GetLayoutName()}")
         if rendering and self._image is not None:
-            painter.drawImage(self.rect(), self._image)
+            painter.drawImage(self.rect().adjusted(0, TITLE, 0, 0), self._image)
 
-    def close_(self) -> None:
+    def release(self) -> None:
+        """The view node goes, or the application: nothing of this follows the scene any more."""
         if self._group:
             self._group.SetMRMLDisplayableNode(None)
             self._window.Finalize()
-        self._window = self._group = self._node = None
+        self.logic.SetMRMLScene(None)
+        self.setParent(None)
+        self.deleteLater()
 
 
-class qMRMLSliceView(RenderedView):
-    """The picture of a slice: its layers in the background, what is drawn over them in front."""
+class qMRMLSliceWidget(RenderedView):
+    """A slice view: its layers in the background, what is drawn over them in front."""
 
-    hostMethods = (*RenderedView.hostMethods, "mrmlSliceNode")
-    factory = "vtkMRMLSliceViewDisplayableManagerFactory"
-
-    def mrmlSliceNode(self):
-        return self._node
-
-    def prepare(self) -> None:
-        mapper, self._actor = vtk.vtkImageMapper(), vtk.vtkActor2D()
-        mapper.SetColorWindow(255)
-        mapper.SetColorLevel(127.5)
-        self._actor.SetMapper(mapper)
-        self._actor.GetProperty().SetDisplayLocationToBackground()
-        self._renderer.AddViewProp(self._actor)
-
-    def forceRender(self) -> None:
-        self.renderWindow()
-        self._actor.SetVisibility(self._logic.GetImageDataConnection() is not None)
-        self._actor.GetMapper().SetInputConnection(self._logic.GetImageDataConnection())
-        super().forceRender()
-
-    def resizeEvent(self, event) -> None:
-        if self._node:
-            self._logic.ResizeSliceNode(self.width(), self.height())
-        super().resizeEvent(event)
-
-
-class qMRMLThreeDView(RenderedView):
-    """The picture of a 3D view."""
-
-    hostMethods = (*RenderedView.hostMethods, "mrmlViewNode", "resetFocalPoint", "cameraNode")
-    factory = "vtkMRMLThreeDViewDisplayableManagerFactory"
-
-    def mrmlViewNode(self):
-        return self._node
-
-    def cameraNode(self):
-        return slicer.modules.cameras.logic().GetViewActiveCameraNode(self._node)
-
-    def prepare(self) -> None:
-        self._renderer.SetBackground(self._node.GetBackgroundColor())
-        self._renderer.SetBackground2(self._node.GetBackgroundColor2())
-        self._renderer.SetGradientBackground(True)
-
-    def resetFocalPoint(self) -> None:
-        if rendering:
-            self.renderWindow()
-            self._renderer.ResetCamera()
-
-
-class ViewWidget(qMRMLWidget):
-    """A view below its coloured title."""
-
-    def __init__(self, node, logic, view) -> None:
-        super().__init__()
-        self._node, self.logic, self.view, self._title = node, logic, view, QtWidgets.QLabel()
-        self._title.setAutoFillBackground(True)
-        self._bar, layout = QtWidgets.QHBoxLayout(), QtWidgets.QVBoxLayout(self)
-        self._bar.addWidget(self._title)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addLayout(self._bar)
-        layout.addWidget(view, 1)
-        observe(node, vtk.vtkCommand.ModifiedEvent, self, "follow")
-
-    def follow(self, _data=None) -> None:
-        palette = self._title.palette()
-        palette.setColor(QtGui.QPalette.ColorRole.Window, QtGui.QColor.fromRgbF(*self._node.GetLayoutColor()))
-        palette.setColor(QtGui.QPalette.ColorRole.WindowText, QtGui.QColor(0, 0, 0))
-        self._title.setPalette(palette)
-        self._title.setText(f" {self._node.GetLayoutLabel() or self._node.GetLayoutName()} ")
-
-
-class qMRMLSliceWidget(ViewWidget):
-    """A slice view with the slider of its offset."""
-
-    hostMethods = ("sliceLogic", "mrmlSliceNode", "mrmlSliceCompositeNode", "sliceView", "fitSliceToBackground")
+    factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory
+    managers = ("ModelSliceDisplayableManager", "SegmentationsDisplayableManager2D")
 
     def __init__(self, node, applicationLogic) -> None:
-        logic, self._slider = slicer.vtkMRMLSliceLogic(), QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        logic = slicer.vtkMRMLSliceLogic()
         logic.SetMRMLApplicationLogic(applicationLogic)
         logic.SetSliceNode(node)
         logic.SetMRMLScene(node.GetScene())
-        super().__init__(node, logic, qMRMLSliceView(node, logic, applicationLogic))
-        self._bar.addWidget(self._slider, 1)
-        self._slider.sliderMoved.connect(self._moveSlice)
-        self.follow()
+        super().__init__(node, logic, applicationLogic)
+        self._layers = vtk.vtkActor2D()
+        self._layers.SetMapper(vtk.vtkImageMapper())
+        self._layers.GetMapper().SetColorWindow(255)
+        self._layers.GetMapper().SetColorLevel(127.5)
+        self._layers.GetProperty().SetDisplayLocationToBackground()
 
-    def follow(self, _data=None) -> None:
-        super().follow()
-        if not self._slider.isSliderDown():
-            bounds = [0.0] * 6
-            self.logic.GetLowestVolumeSliceBounds(bounds)
-            self._slider.setRange(round(10 * bounds[4]), round(10 * max(bounds[4:])))
-            self._slider.setValue(round(10 * self.logic.GetSliceOffset()))
+    def render(self) -> None:
+        if self._window is None:
+            self.open()
+            self._renderer.AddViewProp(self._layers)
+        self._layers.SetVisibility(self.logic.GetImageDataConnection() is not None)
+        self._layers.GetMapper().SetInputConnection(self.logic.GetImageDataConnection())
+        super().render()
 
-    def _moveSlice(self, value: int) -> None:
-        self.logic.StartSliceOffsetInteraction()
-        self.logic.SetSliceOffset(value / 10)
-        self.logic.EndSliceOffsetInteraction()
-
-    def sliceLogic(self):
-        return self.logic
-
-    def mrmlSliceNode(self):
-        return self._node
-
-    def mrmlSliceCompositeNode(self):
-        return self.logic.GetSliceCompositeNode()
-
-    def sliceView(self):
-        return self.view
-
-    def fitSliceToBackground(self) -> None:
-        self.logic.FitSliceToBackground()
+    def resizeEvent(self, _event) -> None:
+        self.logic.ResizeSliceNode(self.width(), self.height() - TITLE)
 
 
-class qMRMLThreeDWidget(ViewWidget):
+class qMRMLThreeDWidget(RenderedView):
     """A 3D view."""
 
-    hostMethods = ("threeDView", "mrmlViewNode", "viewLogic")
+    factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory
+    managers = ("CameraDisplayableManager", "ViewDisplayableManager", "ModelDisplayableManager",
+                "SegmentationsDisplayableManager3D")
 
     def __init__(self, node, applicationLogic) -> None:
         logic = slicer.vtkMRMLViewLogic()
         logic.SetMRMLScene(node.GetScene())
         logic.AddViewNode(node.GetLayoutName())
-        super().__init__(node, logic, qMRMLThreeDView(node, logic, applicationLogic))
+        super().__init__(node, logic, applicationLogic)
+
+
+class qSlicerLayoutManager(QtCore.QObject):
+    """Makes a widget a view node and puts those of the layout into *viewport*; the first layout is the four-up."""
+
+    hostMethods = ("mrmlSliceLogics", "resetThreeDViews", "setLayout")
+    mrmlSliceLogics = gives("_sliceLogics")
+
+    def __init__(self, scene, applicationLogic, viewport) -> None:
+        super().__init__()
+        self._scene, self._application, self._viewport = scene, applicationLogic, viewport
+        self._widgets, self._shown, self._content, self._arrangement = {}, [], None, None
+        self._sliceLogics, self._logic = vtk.vtkCollection(), slicer.vtkMRMLLayoutLogic()
+        applicationLogic.SetSliceLogics(self._sliceLogics)
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+        self._logic.SetMRMLScene(scene)
+        QtWidgets.QVBoxLayout(viewport).setContentsMargins(0, 0, 0, 0)
+        observe(self._logic.GetLayoutNode(), vtk.vtkCommand.ModifiedEvent, self, "follow")
+        observe(scene, scene.NodeRemovedEvent, self, "drop")
+        observe(scene, scene.EndCloseEvent, self, "follow")
+        self.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         self.follow()
 
-    def threeDView(self):
-        return self.view
+    def follow(self, _data=None) -> None:
+        """Show the layout that the layout node says now."""
+        node = self._logic.GetLayoutNode()
+        if self._scene.IsClosing() or not node or not node.GetLayoutRootElement():
+            return
+        state = node.GetViewArrangement(), node.GetCurrentLayoutDescription()
+        if state == self._arrangement and all(shown in self._widgets for shown in self._shown):
+            return
+        self._arrangement, self._shown = state, []
+        for widget in self._widgets.values():
+            widget.setParent(None)
+        if self._content is not None:
+            self._content.deleteLater()
+        self._content = self._build(node.GetLayoutRootElement())
+        self._viewport.layout().addWidget(self._content)
 
-    def mrmlViewNode(self):
-        return self._node
+    def _build(self, element):
+        if element.GetName() == "view":
+            return self._widgetOf(self._logic.GetViewFromElement(element))
+        box = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal if element.GetAttribute("type") == "horizontal"
+                                  else QtCore.Qt.Orientation.Vertical)
+        for index in range(element.GetNumberOfNestedElements()):
+            part = self._build(element.GetNestedElement(index).GetNestedElement(0))
+            if part is not None:
+                box.addWidget(part)
+                part.show()
+        box.setSizes([1000] * box.count())
+        return box
 
-    def viewLogic(self):
-        return self.logic
+    def _widgetOf(self, node):
+        kinds = {"vtkMRMLSliceNode": qMRMLSliceWidget, "vtkMRMLViewNode": qMRMLThreeDWidget}
+        if not node or node.GetClassName() not in kinds:
+            return None  # tables and plots are not drawn
+        if node not in self._widgets:
+            self._widgets[node] = kinds[node.GetClassName()](node, self._application)
+            if node.IsA("vtkMRMLSliceNode"):
+                self._sliceLogics.AddItem(self._widgets[node].logic)
+        self._shown.append(node)
+        return self._widgets[node]
 
+    def drop(self, node) -> None:
+        """A view node was removed: its widget goes."""
+        if node in self._widgets:
+            self._sliceLogics.RemoveItem(self._widgets[node].logic)
+            self._widgets.pop(node).release()
 
-WIDGETS = {"vtkMRMLSliceNode": qMRMLSliceWidget, "vtkMRMLViewNode": qMRMLThreeDWidget}
-CLASSES = {cls.__name__: cls for cls in (*WIDGETS.values(), qMRMLSliceView, qMRMLThreeDView)}
+    def shown(self) -> list:
+        """The widgets that the layout shows."""
+        return [self._widgets[node] for node in self._shown if node in self._widgets]
+
+    def release(self) -> None:
+        for node in list(self._widgets):
+            self.drop(node)
+        self._logic.SetMRMLScene(None)
+
+    def setLayout(self, number: int) -> None:
+        self._logic.GetLayoutNode().SetViewArrangement(number)
+
+    def resetThreeDViews(self) -> None:
+        for widget in self.shown():
+            widget.resetFocalPoint()
+
+    layout = Property(int, lambda self: self._logic.GetLayoutNode().GetViewArrangement(), setLayout)

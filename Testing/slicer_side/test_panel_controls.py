@@ -75,6 +75,7 @@ def test_numbers_and_choices(opened):
     for text in [ui.precisionComboBox.itemText(index) for index in range(ui.precisionComboBox.count)]:
         host.choose(ui.precisionComboBox, text)
         assert options(opened).precision.label() == text
+    opened.app.wait(lambda: opened.logic.busy, False)  # opening the options asked for the devices
     for text in [ui.deviceComboBox.itemText(index) for index in range(ui.deviceComboBox.count)]:
         host.choose(ui.deviceComboBox, text)
         assert ui.deviceComboBox.currentText == text

@@ -180,7 +180,8 @@ def test_cancel_leaves_the_scene_as_it_was_within_two_seconds(opened, report_lin
     before = nodeNames(slicer.mrmlScene)
     opened.tickOnly("compact-gated")
     host.click(opened.ui.segmentButton)
-    opened.app.wait(lambda: opened.ui.progressBar.maximum > 0, True, 300)
+    begun = opened.ui.statusLabel.text
+    opened.app.wait(lambda: opened.ui.statusLabel.text != begun, True, 300)  # the worker is on its way
     started = time.monotonic()
     host.click(opened.ui.segmentButton)
     opened.idle()
@@ -196,7 +197,8 @@ def test_a_worker_that_is_killed_is_a_sentence_and_the_next_run_works(opened):
     before = nodeNames(slicer.mrmlScene)
     opened.tickOnly("compact-base")
     host.click(opened.ui.segmentButton)
-    opened.app.wait(lambda: opened.ui.progressBar.maximum > 0, True, 300)
+    begun = opened.ui.statusLabel.text
+    opened.app.wait(lambda: opened.ui.statusLabel.text != begun, True, 300)  # the worker is on its way
     os.kill(opened.workerPid(), signal.SIGKILL)
     opened.idle()
     assert opened.ui.statusLabel.text and "Done" not in opened.ui.statusLabel.text
