@@ -54,8 +54,8 @@ class Stage:
         start: the stage whose weights it continues, or None.
         spacings_mm: isotropic spacings at which patches are taken; several give isotropic scaling.
         epochs, steps_per_epoch: optimiser steps in all are their product; checkpoints are written between epochs.
-        patches_per_step: patches of each step. On a CPU one is best for windows of 64 and more; smaller networks gain by
-            several, since PyTorch takes a slow convolution for one small patch alone.
+        patches_per_step: patches of each step. On a CPU one is best for windows of 64 and more; smaller networks gain
+            by several, since PyTorch takes a slow convolution for one small patch alone.
         learning_rate, final_learning_rate, warm_up_steps, weight_decay: AdamW with linear warm-up, then cosine.
         foreground_share: share of patches centred on foreground.
         foreground_reach: voxels by which such a centre may lie beside the foreground, along each axis. At inference

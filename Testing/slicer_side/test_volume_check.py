@@ -51,11 +51,10 @@ def test_values_that_are_no_numbers_do_no_harm():
 
 
 def test_a_note_is_kept_until_the_voxels_change(monkeypatch):
-    from AGUNETRSegmentLib import volume_check
-
     asked = []
-    original = volume_check.whyNotHounsfield
-    monkeypatch.setattr(volume_check, "whyNotHounsfield", lambda array: asked.append(1) or original(array))
+    names = VolumeNotes.note.__globals__  # of this very class: a test of the module's reload imports the library anew
+    original = names["whyNotHounsfield"]
+    monkeypatch.setitem(names, "whyNotHounsfield", lambda array: asked.append(1) or original(array))
     volumeNode = addVolume(newScene(), AXIAL)
     slicer.util.updateVolumeFromArray(volumeNode, ct().astype(np.int16))
     notes = VolumeNotes()
