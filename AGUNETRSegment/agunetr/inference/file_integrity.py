@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from agunetr.errors import InputError, Notice
-from agunetr.inference.nifti_file import NO_ORIENTATION, ExaminedNifti, examine_nifti
+from agunetr.inference.nifti_file import NO_ORIENTATION, examine_nifti
 from agunetr.inference.unpacking import GZIP, GZIP_OR_ZLIB, damaged, unpacked
 
 _LONGEST_HEADER = 1 << 20
@@ -40,24 +40,9 @@ def examine_file(path: Path) -> tuple[list[Notice], np.ndarray]:
     name = path.name.lower()
     try:
         if name.endswith((".nii", ".nii.gz")):
-            examined = examine_nifti(path)
-            return examined.notices, examined.nan
+            return examine_nifti(path)
         notices = _examine_nrrd(path) if name.endswith((".nrrd", ".nhdr")) else _examine_metaimage(path)
         return notices, np.empty(0, np.int64)
-    except (EOFError, zlib.error) as error:
-        raise damaged(path) from error
-
-
-def read_while_examining(path: Path) -> ExaminedNifti:
-    """As :func:`examine_file`; where it is NIfTI of a common type, the voxels as well.
-
-    Raises:
-        InputError: see :func:`examine_file`.
-    """
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
-        return ExaminedNifti(*examine_file(path), None)
-    try:
-        return examine_nifti(path, keep_voxels=True)
     except (EOFError, zlib.error) as error:
         raise damaged(path) from error
 

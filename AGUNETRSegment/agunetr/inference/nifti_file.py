@@ -26,7 +26,6 @@ NO_ORIENTATION = Notice(
 )
 
 _FLOAT_TYPES = {16: "f4", 64: "f8"}
-_PLAIN_TYPES = {2: "u1", 4: "i2", 16: "f4"}
 _BITS = {2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64}
 """Bits a voxel by data type."""
 _HEADER_BYTES = 352
@@ -43,43 +42,18 @@ class _Header:
     codes: tuple[int, int]
     axes: np.ndarray
     scales: tuple[float, ...]
-    rescaling: tuple[float, float]
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the voxels are three-dimensional numbers of a common type that stand for themselves."""
-        slope, intercept = self.rescaling
-        plain = slope in (0, 1) and intercept == 0
-        # Where the header leaves the offset out or is wrong about it, ITK knows where the voxels begin.
-        plain = plain and self.voxel_offset >= _HEADER_BYTES
-        return plain and self.datatype in _PLAIN_TYPES and len(self.dimensions) == 3 and min(self.dimensions) > 0
 
     @property
     def voxels(self) -> int:
         return int(np.prod([max(1, count) for count in self.dimensions], dtype=object))
 
 
-@dataclass(frozen=True)
-class ExaminedNifti:
-    """What a file says and ITK does not tell.
-
-    Attributes:
-        notices: of the kinds ``"no-orientation"`` and ``"two-spacings"``.
-        nan: the places of the voxels that are NaN in the file, as flat indices in its order, *i* fastest.
-        voxels: (z, y, x), where they were asked for and are of a type and scale that need no conversion; else None.
-    """
-
-    notices: list[Notice]
-    nan: np.ndarray
-    voxels: np.ndarray | None
-
-
-def examine_nifti(path: Path, keep_voxels: bool = False) -> ExaminedNifti:
+def examine_nifti(path: Path) -> tuple[list[Notice], np.ndarray]:
     """Check a NIfTI file.
 
-    Args:
-        path: the file.
-        keep_voxels: keep what passes by: unpacking a large scan takes a second, and ITK would do it once more.
+    Returns:
+        Notices of the kinds ``"no-orientation"`` and ``"two-spacings"``, and the places of the voxels that are NaN in
+        the file, as flat indices in its order, *i* fastest.
 
     Raises:
         InputError: it is no NIfTI-1, breaks off, has a spacing that is not positive, axes that are not at right angles,
@@ -89,11 +63,10 @@ def examine_nifti(path: Path, keep_voxels: bool = False) -> ExaminedNifti:
     with _chunks(path) as chunks:
         header = _header(path, next(chunks, b""))
     with _chunks(path) as chunks:
-        kept = _Kept(header) if keep_voxels and header.is_plain else None
-        length, nan = _scan(chunks if kept is None else kept.passing(chunks), header)
+        length, nan = _scan(chunks, header)
     if length < header.voxel_offset + header.voxels * header.bits // 8:
         raise damaged(path)
-    return ExaminedNifti(_geometry_notices(header), nan, None if kept is None else kept.voxels())
+    return _geometry_notices(header), nan
 
 
 @contextmanager
@@ -125,35 +98,11 @@ def _header(path: Path, raw: bytes) -> _Header:
             voxel_offset=int(offset),
             codes=struct.unpack_from(f"{order}2h", raw, 252),
             axes=rows[:, :3],
-            rescaling=struct.unpack_from(f"{order}2f", raw, 112),
             scales=tuple(np.linalg.norm(rows[:, :3], axis=0)),
         )
     if raw[:4] in (struct.pack("<i", 540), struct.pack(">i", 540)):
         raise InputError(f"{path} is NIfTI-2, which is not read here.", "Save the CT as NIfTI-1 or NRRD.")
     raise InputError(f"{path} is not a NIfTI file, whatever its name says.", "Export the CT as NIfTI again.")
-
-
-class _Kept:
-    """The voxels of a stream of chunks, kept while others look at it."""
-
-    def __init__(self, header: _Header) -> None:
-        dtype = np.dtype(header.order + _PLAIN_TYPES[header.datatype])
-        self._offset = header.voxel_offset
-        self._array = np.empty(header.dimensions[::-1], dtype)
-
-    def passing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        memory = self._array.reshape(-1).view(np.uint8)
-        position = -self._offset
-        for chunk in chunks:
-            wanted = chunk[max(0, -position) : max(0, memory.size - position)]
-            if wanted:
-                first = max(0, position)
-                memory[first : first + len(wanted)] = np.frombuffer(wanted, np.uint8)
-            position += len(chunk)
-            yield chunk
-
-    def voxels(self) -> np.ndarray:
-        return self._array.astype(self._array.dtype.newbyteorder("="), copy=False)
 
 
 def _scan(chunks: Iterable[bytes], header: _Header) -> tuple[int, np.ndarray]:

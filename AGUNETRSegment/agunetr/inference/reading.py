@@ -15,9 +15,9 @@ import SimpleITK as sitk
 from agunetr.errors import InputError, Notice
 from agunetr.inference.checks import check_directions, check_name, check_spacing, check_volume, replace_nan
 from agunetr.inference.dicom import is_dicom_file, read_dicom_file, read_dicom_folder
-from agunetr.inference.file_integrity import read_while_examining
+from agunetr.inference.file_integrity import examine_file
 from agunetr.inference.unpacking import damaged
-from agunetr.inference.volume import Volume, ras_matrix
+from agunetr.inference.volume import Volume
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd), MetaImage (.mha) or a folder of DICOM slices"
@@ -101,7 +101,7 @@ def _read_image(path: Path) -> tuple[Volume, list[Notice]]:
     """The voxels as they are in the file, of any number type, and what its header leaves open."""
     if not path.name.lower().endswith(ENDINGS):
         raise InputError(f"{path} is in no format that is read here.", f"Give {_FORMATS}.")
-    examined = read_while_examining(path)
+    notices, nan = examine_file(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -111,17 +111,13 @@ def _read_image(path: Path) -> tuple[Volume, list[Notice]]:
     _check_kind(path, reader)
     check_spacing(reader.GetSpacing())
     check_directions(np.reshape(reader.GetDirection(), (3, 3)))  # right angles are the same in LPS+ and RAS+
-    voxels = examined.voxels
-    if voxels is not None and voxels.shape == reader.GetSize()[::-1]:
-        return Volume(voxels, ras_matrix(reader)), examined.notices
-    del voxels
     try:
         volume = Volume.from_sitk(reader.Execute(), copy=False)
     except RuntimeError as error:
         raise damaged(path) from error
-    if examined.nan.size:
-        volume.array.reshape(-1)[examined.nan] = np.nan
-    return volume, examined.notices
+    if nan.size:
+        volume.array.reshape(-1)[nan] = np.nan
+    return volume, notices
 
 
 def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:

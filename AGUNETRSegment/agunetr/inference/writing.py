@@ -22,13 +22,11 @@ import SimpleITK as sitk
 from agunetr.errors import InputError, OutputError
 from agunetr.inference.checks import check_name
 from agunetr.inference.file_integrity import examine_file
-from agunetr.inference.nifti_writing import write_compressed_nifti
 from agunetr.inference.volume import Volume
 
 VOLUME_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 SEGMENTATION_ENDING = ".seg.nrrd"
 LEAST_FREE_BYTES = 64 << 20
-_WRITTEN_HERE = {np.dtype(name) for name in ("bool", "uint8", "int16", "uint16", "float32")}
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 SPLEEN_NAME = "spleen"
@@ -92,13 +90,6 @@ def write_volume(volume: Volume, path: Path | str, overwrite: bool = False) -> P
     path = Path(path)
     if _ending(path) is None:
         raise OutputError(f"{path.name} has no known ending.", f"Use one of {', '.join(VOLUME_ENDINGS)}.")
-    if path.name.lower().endswith(".nii.gz") and volume.array.dtype in _WRITTEN_HERE:
-        with new_file(path, overwrite) as temporary:
-            try:
-                write_compressed_nifti(_plain_typed(volume), temporary)
-            except RuntimeError as error:
-                raise _incomplete(path) from error
-        return path
     return _write_image(_plain_typed(volume).to_sitk(), path, overwrite)
 
 

@@ -1,18 +1,12 @@
-"""Compressed NIfTI of our own making is what ITK would have written."""
+"""NIfTI of every kind is read as ITK reads it, and what is written comes back."""
 
 from __future__ import annotations
-
-import gzip
-import zlib
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from ball_volumes import rotation
 
-from agunetr.errors import OutputError
-from agunetr.inference import nifti_writing
-from agunetr.inference.file_integrity import examine_file
 from agunetr.inference.reading import read_volume
 from agunetr.inference.volume import Volume
 from agunetr.inference.writing import write_volume
@@ -28,46 +22,10 @@ def _volume(dtype: str, shape: tuple[int, int, int] = (37, 64, 51)) -> Volume:
     return Volume(array, matrix)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint16", "float32"])
-def test_header_and_voxels_are_those_of_itk(tmp_path, dtype):
-    volume = _volume(dtype)
-    plain = volume.with_array(volume.array.view(np.uint8)) if dtype == "bool" else volume
-    sitk.WriteImage(plain.to_sitk(), str(tmp_path / "itk.nii"), False)
-    ours = write_volume(volume, tmp_path / "ours.nii.gz")
-    assert gzip.decompress(ours.read_bytes()) == (tmp_path / "itk.nii").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["itk.nii", "ours.nii.gz"]
-    examine_file(ours)
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 128, 128), (200, 128, 128), (9, 131, 77)])
-@pytest.mark.parametrize("fill", ["nothing", "all", "ends"])
-def test_any_run_of_zeros_comes_back(tmp_path, shape, fill):
-    array = np.zeros(shape, np.uint8)
-    if fill == "all":
-        array[:] = np.random.default_rng(2).integers(1, 255, shape)
-    elif fill == "ends":
-        array[0, 0, 0] = array[-1, -1, -1] = 1
-    path = write_volume(Volume(array), tmp_path / "mask.nii.gz")
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), array)
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    unpacker.decompress(path.read_bytes())
-    assert unpacker.eof and not unpacker.unused_data  # one member: not every program reads several
-
-
 def test_a_volume_that_is_not_contiguous_is_written_as_it_is(tmp_path):
     array = np.random.default_rng(3).normal(size=(8, 9, 10)).astype(np.float32)
     path = write_volume(Volume(array.transpose(2, 0, 1)[::-1]), tmp_path / "map.nii.gz")
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), array.transpose(2, 0, 1)[::-1])
-
-
-def test_a_disk_that_fills_up_is_told_and_leaves_nothing(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(nifti_writing, "_write_voxels", full)
-    with pytest.raises(OutputError, match="full"):
-        write_volume(_volume("uint8"), tmp_path / "mask.nii.gz")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
