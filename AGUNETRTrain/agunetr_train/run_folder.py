@@ -1,4 +1,18 @@
-"""The folder of a run: one folder a stage, with its checkpoints, metrics and the facts needed to repeat it."""
+"""The folder of a run: what was asked for, which cases it used, and one folder a job.
+
+::
+
+    RUN/experiment.json      the resolved experiment, every value
+    RUN/environment.json     machine and versions
+    RUN/splits.json          the cases of each part, one entry a fold
+    RUN/data.json            where the cases lie, their checksums, origins and licences
+    RUN/data-report.txt      what was checked before training
+    RUN/<job>/               checkpoints, metrics.jsonl, gates.jsonl, TensorBoard events, finished.json
+    RUN/<job>/test/          scores and mask of every test case
+    RUN/report/              tables, figures and index.html
+
+Everything under a final name is whole: files are written beside it and renamed.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from agunetr.errors import InputError, OutputError
-from agunetr_train.experiment import Experiment, Stage
+from agunetr_train.experiments.definition import Experiment
+from agunetr_train.experiments.jobs import Job
+from agunetr_train.experiments.reading import experiment_from
+from agunetr_train.experiments.splits import Split
 
 
 @dataclass(frozen=True)
@@ -25,53 +40,121 @@ class RunFolder:
 
     root: Path
 
-    def stage(self, stage: Stage | str) -> Path:
-        """The folder of a stage."""
-        return self.root / (stage if isinstance(stage, str) else stage.name)
+    def job(self, job: Job | str) -> Path:
+        """The folder of a job."""
+        return self.root / (job if isinstance(job, str) else job.name)
 
-    def checkpoint(self, stage: Stage | str) -> Path | None:
-        """The newest checkpoint of a stage, or None."""
-        found = list(self.stage(stage).glob("checkpoint_*.pt"))
-        return max(found, key=checkpoint_epoch) if found else None
+    def metrics(self, job: Job | str) -> Path:
+        """``metrics.jsonl`` of a job."""
+        return self.job(job) / "metrics.jsonl"
 
-    def is_finished(self, stage: Stage | str) -> bool:
-        """Whether the stage ran to its last epoch."""
-        return (self.stage(stage) / "finished.json").is_file()
+    def last_checkpoint(self, job: Job | str) -> Path | None:
+        """The newest checkpoint of a job, or None."""
+        return _furthest(self.job(job).glob("checkpoint_step=*.pt"))
+
+    def best_checkpoint(self, job: Job | str) -> Path | None:
+        """The checkpoint of the best validation Dice, or None where nothing was validated yet."""
+        return _furthest(self.job(job).glob("best_dice=*.pt"))
+
+    def is_finished(self, job: Job | str) -> bool:
+        """Whether the job ran to its last epoch, or stopped early as its experiment says."""
+        return (self.job(job) / "finished.json").is_file()
+
+    @property
+    def report(self) -> Path:
+        """The folder of the report."""
+        return self.root / "report"
 
     def open(self, experiment: Experiment) -> None:
         """Create the folder, or check that it belongs to this very experiment.
 
         Raises:
-            InputError: the folder holds another experiment, or the same with other settings.
+            InputError: the folder holds another experiment, the same with other settings, or something else.
             OutputError: the folder cannot be made.
         """
         record = self.root / "experiment.json"
         if record.is_file():
-            if json.loads(record.read_text(encoding="utf-8")) != experiment.to_dict():
+            if self.experiment() != experiment:
                 raise InputError(
                     f"{self.root} holds a run of another experiment or of other settings.", "Choose another folder."
                 )
             return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            if any(self.root.iterdir()):
+                raise InputError(
+                    f"{self.root} is no run and not empty.", "Choose another folder, or one that does not exist yet."
+                )
+            write_record(self.root / "environment.json", environment())
+            write_record(record, experiment.to_dict())
         except OSError as error:
             raise OutputError(
                 f"The run folder {self.root} cannot be made: {error}.", "Choose another folder."
             ) from error
-        write_record(record, experiment.to_dict())
-        write_record(self.root / "environment.json", environment())
+
+    def experiment(self) -> Experiment:
+        """The experiment that the run belongs to.
+
+        Raises:
+            InputError: the folder is no run, or its record is damaged.
+        """
+        return experiment_from(self._record("experiment.json"), f"{self.root / 'experiment.json'}")
+
+    def splits(self) -> list[Split]:
+        """The cases of each part, one entry a fold.
+
+        Raises:
+            InputError: the record is missing or damaged.
+        """
+        try:
+            return [Split.from_dict(values) for values in self._record("splits.json")]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{self.root / 'splits.json'} is damaged.", "Start a new run.") from error
+
+    def write_splits(self, splits: list[Split]) -> None:
+        """Keep the splits.
+
+        Raises:
+            InputError: the run has other splits already: the data is not what it was.
+        """
+        if (self.root / "splits.json").is_file():
+            if self.splits() != splits:
+                raise InputError(
+                    f"The cases of {self.root} are not those that it was begun with.",
+                    "Give the same data again, or start a new run.",
+                )
+            return
+        write_record(self.root / "splits.json", [split.to_dict() for split in splits])
+
+    def _record(self, name: str) -> Any:
+        path = self.root / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputError(f"{self.root} is no run: {name} is missing.", "Give the folder of a run.") from error
+        except ValueError as error:
+            raise InputError(f"{path} is damaged: {error}.", "Start a new run.") from error
 
 
-def checkpoint_epoch(checkpoint: Path | None) -> int:
-    """The epoch after which a checkpoint was written; 0 for None."""
-    return int(checkpoint.stem.rpartition("=")[2]) if checkpoint is not None else 0
+def _furthest(checkpoints: Any) -> Path | None:
+    found = list(checkpoints)
+    return max(found, key=checkpoint_number) if found else None
+
+
+def checkpoint_number(checkpoint: Path) -> float:
+    """What the name of a checkpoint ends with: its step, or its validation Dice."""
+    return float(checkpoint.stem.rpartition("=")[2])
 
 
 def environment() -> dict[str, Any]:
     """What a repetition would need to know about the machine and the versions."""
     from importlib.metadata import PackageNotFoundError, version
 
-    packages = {}
+    import torch
+
+    from agunetr import __version__
+
+    packages = {"agunetr": __version__}
     for name in ("torch", "monai", "pytorch-ignite", "numpy", "SimpleITK"):
         try:
             packages[name] = version(name)
@@ -79,14 +162,20 @@ def environment() -> dict[str, Any]:
             packages[name] = "not installed"
     return {
         "python": platform.python_version(),
+        "system": platform.system(),
         "machine": platform.machine(),
+        "processors": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
         **packages,
     }
 
 
 def write_record(path: Path, values: Any) -> None:
-    """JSON under its final name only when it is whole."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    """JSON under its final name only when it is whole; two processes that write at once do not mix."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

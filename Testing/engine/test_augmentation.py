@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from agunetr_train.arms import MUSCLE, RandArmsd, free_air
-from agunetr_train.augmentation import NEAR, RandOrganEnhancementd, RandSlabd, near_foreground, training_transforms
-from agunetr_train.experiment import Augmentation
-from agunetr_train.trainer import SoftDiceCELoss
+from agunetr_train.experiments.definition import Augmentation
+from agunetr_train.training.arms import MUSCLE, RandArmsd, free_air
+from agunetr_train.training.augmentation import (
+    NEAR,
+    RandOrganEnhancementd,
+    RandSlabd,
+    near_foreground,
+    training_transforms,
+)
+from agunetr_train.training.trainer import SoftDiceCELoss
 
 
 def patch() -> dict[str, torch.Tensor]:

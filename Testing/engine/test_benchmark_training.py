@@ -11,7 +11,7 @@ import pytest
 from test_benchmark import write_case
 from tiny_models import save_tiny
 
-from agunetr_train.experiment import load_experiment
+from agunetr_train.experiments.definition import load_experiment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from localised_models import BODY_HU, FAINT_HU, ORGAN_HU, localiser, torso, with_spleen
 
-from agunetr_train import localiser_scores
-from agunetr_train.localiser_scores import localisation_scores
+from agunetr_train.evaluation import localiser_scores
+from agunetr_train.evaluation.localiser_scores import localisation_scores
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ from agunetr.inference.writing import write_volume
 from agunetr.models.bundle import load_bundle
 from agunetr.phantom import make_phantom
 from agunetr_train.__main__ import main
-from agunetr_train.augmentation import NEAR, near_foreground, training_transforms
-from agunetr_train.datasets import find_cases, pick_cases
-from agunetr_train.experiment import Augmentation, load_experiment, shipped_experiments, with_split
-from agunetr_train.export import spleen_free_parts
-from agunetr_train.preparation import cached_case, load_prepared, read_case
+from agunetr_train.data.cases import find_cases, pick_cases
+from agunetr_train.data.preparation import cached_case, load_prepared, read_case
+from agunetr_train.evaluation.export import spleen_free_parts
+from agunetr_train.experiments.definition import Augmentation, load_experiment, shipped_experiments, with_split
 from agunetr_train.run_folder import RunFolder
-from agunetr_train.trainer import stage_weights
+from agunetr_train.training.augmentation import NEAR, near_foreground, training_transforms
+from agunetr_train.training.trainer import stage_weights
 
 TINY_NETWORK = {
     "size": "compact",

@@ -18,7 +18,7 @@ from agunetr.errors import InputError
 from agunetr.inference.reading import read_mask, read_volume
 from agunetr.inference.resampling import prepare, restore
 from agunetr.inference.volume import Volume
-from agunetr_train.datasets import Case
+from agunetr_train.data.cases import Case
 
 FORMAT = 1
 """Part of the cache key; grows when the preparation changes."""

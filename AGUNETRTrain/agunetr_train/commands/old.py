@@ -7,11 +7,11 @@ import logging
 
 import torch
 
-from agunetr_train.datasets import find_cases, pick_cases
-from agunetr_train.experiment import load_experiment, with_split
-from agunetr_train.export import export_stage
+from agunetr_train.data.cases import find_cases, pick_cases
+from agunetr_train.evaluation.export import export_stage
+from agunetr_train.experiments.definition import load_experiment, with_split
 from agunetr_train.run_folder import RunFolder
-from agunetr_train.trainer import train_stage
+from agunetr_train.training.trainer import train_stage
 
 log = logging.getLogger(__name__)
 

@@ -29,8 +29,8 @@ from monai.transforms import (
 )
 from scipy import ndimage
 
-from agunetr_train.arms import RandArmsd
-from agunetr_train.experiment import Augmentation
+from agunetr_train.experiments.definition import Augmentation
+from agunetr_train.training.arms import RandArmsd
 
 BOTH = ("image", "label")
 NEAR = "near"

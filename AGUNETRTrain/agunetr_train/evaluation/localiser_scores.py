@@ -17,8 +17,8 @@ from agunetr.inference.resampling import prepare, prepared_grid, restore
 from agunetr.inference.search import dense_search, search_near
 from agunetr.inference.volume import Volume
 from agunetr.models.bundle import ModelBundle
-from agunetr_train.datasets import Case
-from agunetr_train.preparation import read_case
+from agunetr_train.data.cases import Case
+from agunetr_train.data.preparation import read_case
 
 FINE_WINDOW, FINE_SPACING_MM, FINE_OVERLAP = (96, 96, 96), (1.0, 1.0, 1.0), 0.5
 """Of the full-size network, whose windows are counted."""

@@ -22,12 +22,12 @@ from agunetr.models.bundle import ModelBundle, save_bundle, update_bundle
 from agunetr.models.metadata import LOCALISER, SEGMENTATION
 from agunetr.networks.checkpoints import load_weights
 from agunetr.networks.variants import build_network
-from agunetr_train.datasets import Case, find_cases, pick_cases
-from agunetr_train.experiment import Experiment, Stage, load_experiment
-from agunetr_train.localiser_scores import localisation_scores
-from agunetr_train.preparation import read_case
+from agunetr_train.data.cases import Case, find_cases, pick_cases
+from agunetr_train.data.preparation import read_case
+from agunetr_train.evaluation.localiser_scores import localisation_scores
+from agunetr_train.experiments.definition import Experiment, Stage, load_experiment
 from agunetr_train.run_folder import RunFolder
-from agunetr_train.trainer import stage_weights
+from agunetr_train.training.trainer import stage_weights
 
 log = logging.getLogger(__name__)
 

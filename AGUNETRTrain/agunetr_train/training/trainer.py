@@ -38,11 +38,11 @@ from agunetr.networks.checkpoints import load_weights
 from agunetr.networks.layout import to_channels_last
 from agunetr.networks.unetr import GatedUNETR
 from agunetr.networks.variants import build_network
-from agunetr_train.augmentation import NEAR, near_foreground, training_transforms, two_channel_target
-from agunetr_train.datasets import Case
-from agunetr_train.experiment import Experiment, Stage
-from agunetr_train.preparation import cached_case, load_prepared
+from agunetr_train.data.cases import Case
+from agunetr_train.data.preparation import cached_case, load_prepared
+from agunetr_train.experiments.definition import Experiment, Stage
 from agunetr_train.run_folder import RunFolder, checkpoint_epoch, write_record
+from agunetr_train.training.augmentation import NEAR, near_foreground, training_transforms, two_channel_target
 
 log = logging.getLogger(__name__)
 

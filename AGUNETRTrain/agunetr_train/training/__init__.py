@@ -1,0 +1,1 @@
+"""Training of one job on MONAI's engines and handlers."""
