@@ -75,3 +75,11 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
 def copy(saved: ModelBundle, tmp_path: Path) -> Path:
     """The same folder for a test to change."""
     return Path(shutil.copytree(saved.folder, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def phantom_cases(tmp_path_factory) -> Path:
+    """A folder of four labelled phantoms, "one" to "four"; not to be changed."""
+    from tiny_experiments import write_phantoms
+
+    return write_phantoms(tmp_path_factory.mktemp("phantoms"))
