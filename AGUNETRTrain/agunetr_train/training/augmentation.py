@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,28 +11,31 @@ import torch
 from monai.transforms import (
     BorderPadd,
     Compose,
+    ConcatItemsd,
     DeleteItemsd,
     MapTransform,
     RandAdjustContrastd,
     RandAffined,
     RandCropByPosNegLabeld,
+    RandFlipd,
     RandGaussianNoised,
     RandGaussianSmoothd,
     RandGridDistortiond,
     RandHistogramShiftd,
     Randomizable,
+    RandRotate90d,
     RandScaleIntensityd,
     RandShiftIntensityd,
     RandSimulateLowResolutiond,
     SpatialPadd,
     ThresholdIntensityd,
+    Transform,
 )
 from scipy import ndimage
 
-from agunetr_train.experiments.definition import Augmentation
+from agunetr_train.experiments.definition import Augmentation, Stage
 from agunetr_train.training.arms import RandArmsd
 
-BOTH = ("image", "label")
 NEAR = "near"
 """Where the centres of foreground patches may lie, see :func:`near_foreground`."""
 
@@ -49,7 +52,7 @@ class RandOrganEnhancementd(MapTransform, Randomizable):
     """
 
     def __init__(self, prob: float, change: tuple[float, float]) -> None:
-        MapTransform.__init__(self, BOTH)
+        MapTransform.__init__(self, ("image",))
         self.prob = prob
         self.change = change
 
@@ -69,10 +72,11 @@ class RandSlabd(MapTransform, Randomizable):
     Args:
         prob: how often.
         slices: (fewest, most) slices kept, of the last axis (S).
+        masks: the keys that lose the same slices as the image.
     """
 
-    def __init__(self, prob: float, slices: tuple[int, int]) -> None:
-        MapTransform.__init__(self, BOTH)
+    def __init__(self, prob: float, slices: tuple[int, int], masks: Sequence[str] = ("label",)) -> None:
+        MapTransform.__init__(self, ("image", *masks))
         self.prob = prob
         self.slices = slices
 
@@ -82,7 +86,7 @@ class RandSlabd(MapTransform, Randomizable):
             depth = result["image"].shape[-1]
             kept = min(int(self.R.randint(self.slices[0], self.slices[1] + 1)), depth)
             first = int(self.R.randint(0, depth - kept + 1))
-            for key in BOTH:
+            for key in self.keys:
                 slab = torch.zeros_like(result[key])
                 slab[..., first : first + kept] = result[key][..., first : first + kept]
                 result[key] = slab
@@ -95,37 +99,53 @@ def near_foreground(label: torch.Tensor, reach: int) -> torch.Tensor:
     return torch.from_numpy(near.astype(np.uint8))[None]
 
 
-def two_channel_target(label: torch.Tensor) -> torch.Tensor:
-    """(B, 1, ...) soft foreground to (B, 2, ...) shares of background and foreground."""
-    return torch.cat([1.0 - label, label], dim=1)
+def training_transforms(window: tuple[int, int, int], stage: Stage) -> Compose:
+    """From whole prepared arrays to one augmented patch of a window.
 
-
-def training_transforms(window: tuple[int, int, int], foreground_share: float, augmentation: Augmentation) -> Compose:
-    """From whole prepared arrays (1, R, A, S) ``image``, ``label`` and ``near`` to one augmented patch of a window.
-
-    A larger patch is cut first, so that rotation and stretching bring real tissue into the corners.
+    In goes a dictionary of (1, R, A, S) tensors ``image``, ``label`` and ``near``, and ``teacher`` (its soft map) where
+    the stage has a teacher. Out comes a list of one dictionary: ``image`` (1, *window) and ``label`` (1, *window), or
+    (2, *window) with the teacher's map behind the mask.
     """
-    a = augmentation
-    cut = tuple(int(math.ceil(1.375 * edge / 8)) * 8 for edge in window)
-    return Compose(
-        [
-            BorderPadd((*BOTH, NEAR), spatial_border=a.margin_voxels),
-            SpatialPadd((*BOTH, NEAR), spatial_size=cut),
-            RandCropByPosNegLabeld(
-                BOTH,
-                label_key=NEAR,
-                spatial_size=cut,
-                pos=foreground_share,
-                neg=1.0 - foreground_share,
-                num_samples=1,
-                # Background patches are centred on the body: the air around it teaches nothing.
-                image_key="image",
-                image_threshold=0.0,
-            ),
-            DeleteItemsd(NEAR),
+    a = stage.augmentation
+    masks = ("label",) if stage.teacher is None else ("label", "teacher")
+    placed = ("image", *masks)
+    cut = _cut_size(window) if a.p_affine else window
+    steps = [
+        BorderPadd((*placed, NEAR), spatial_border=a.margin_voxels),
+        SpatialPadd((*placed, NEAR), spatial_size=cut),
+        RandCropByPosNegLabeld(
+            placed,
+            label_key=NEAR,
+            spatial_size=cut,
+            pos=stage.foreground_share,
+            neg=1.0 - stage.foreground_share,
+            num_samples=1,
+            # Background patches are centred on the body: the air around it teaches nothing.
+            image_key="image",
+            image_threshold=0.0,
+        ),
+        DeleteItemsd(NEAR),
+    ]
+    steps += _placement(placed, window, a)
+    steps += _appearance(masks, a)
+    if stage.teacher is not None:
+        steps += [ConcatItemsd(masks, name="label"), DeleteItemsd("teacher")]
+    return Compose(steps)
+
+
+def _cut_size(window: Sequence[int]) -> tuple[int, ...]:
+    """Larger than the window, so that rotation and stretching bring real tissue into the corners."""
+    return tuple(int(math.ceil(1.375 * edge / 8)) * 8 for edge in window)
+
+
+def _placement(placed: Sequence[str], window: Sequence[int], a: Augmentation) -> list[Transform]:
+    """How the patient lies in the patch; a transform that never acts is left out, since each copies the patch."""
+    steps: list[Transform] = []
+    if a.p_affine:
+        steps.append(
             RandAffined(
-                BOTH,
-                prob=1.0,
+                placed,
+                prob=a.p_affine,
                 spatial_size=window,
                 rotate_range=math.radians(a.rotation_degrees),
                 scale_range=a.stretch,
@@ -133,21 +153,41 @@ def training_transforms(window: tuple[int, int, int], foreground_share: float, a
                 translate_range=tuple(0.15 * edge for edge in window),
                 mode="bilinear",
                 padding_mode="zeros",
-            ),
-            RandGridDistortiond(BOTH, prob=a.p_grid_distortion, distort_limit=0.2, num_cells=4, padding_mode="zeros"),
-            RandOrganEnhancementd(a.p_enhancement, a.enhancement),
-            RandArmsd(a.p_arms),
-            RandHistogramShiftd("image", prob=a.p_histogram_shift, num_control_points=(5, 9)),
-            RandAdjustContrastd("image", prob=a.p_gamma, gamma=(0.7, 1.5)),
-            RandScaleIntensityd("image", prob=a.p_scale_shift, factors=0.15),
-            RandShiftIntensityd("image", prob=a.p_scale_shift, offsets=0.06),
-            RandSimulateLowResolutiond("image", prob=a.p_low_resolution, zoom_range=(0.5, 1.0)),
-            RandGaussianSmoothd("image", prob=a.p_blur, sigma_x=(0.3, 1.0), sigma_y=(0.3, 1.0), sigma_z=(0.3, 1.0)),
-            RandGaussianNoised("image", prob=a.p_noise, std=0.06),
-            # What leaves the intensity range by augmentation is clipped, as preparation clips every image.
-            ThresholdIntensityd("image", threshold=0.0, above=True, cval=0.0),
-            ThresholdIntensityd("image", threshold=1.0, above=False, cval=1.0),
-            # Last: padding around a scan is plain air, without the scan's noise.
-            RandSlabd(a.p_slab, a.slab_slices),
-        ]
-    )
+            )
+        )
+    if a.p_flip:
+        steps += [RandFlipd(placed, prob=a.p_flip, spatial_axis=axis) for axis in range(3)]
+    if a.p_rotate90:
+        steps.append(RandRotate90d(placed, prob=a.p_rotate90, max_k=3, spatial_axes=(0, 1)))
+    if a.p_grid_distortion:
+        steps.append(
+            RandGridDistortiond(
+                placed, prob=a.p_grid_distortion, distort_limit=0.2, num_cells=4, padding_mode="zeros"
+            )
+        )
+    return steps
+
+
+def _appearance(masks: Sequence[str], a: Augmentation) -> list[Transform]:
+    """How the scanner and the contrast agent show the patient; what never acts is left out."""
+    gentle = dict(sigma_x=(0.3, 1.0), sigma_y=(0.3, 1.0), sigma_z=(0.3, 1.0))
+    chances: list[tuple[float, Transform]] = [
+        (a.p_enhancement, RandOrganEnhancementd(a.p_enhancement, a.enhancement)),
+        (a.p_arms, RandArmsd(a.p_arms)),
+        (a.p_histogram_shift, RandHistogramShiftd("image", prob=a.p_histogram_shift, num_control_points=(5, 9))),
+        (a.p_gamma, RandAdjustContrastd("image", prob=a.p_gamma, gamma=(0.7, 1.5))),
+        (a.p_scale, RandScaleIntensityd("image", prob=a.p_scale, factors=a.scale)),
+        (a.p_shift, RandShiftIntensityd("image", prob=a.p_shift, offsets=a.shift)),
+        (a.p_low_resolution, RandSimulateLowResolutiond("image", prob=a.p_low_resolution, zoom_range=(0.5, 1.0))),
+        (a.p_blur, RandGaussianSmoothd("image", prob=a.p_blur, **gentle)),
+        (a.p_noise, RandGaussianNoised("image", prob=a.p_noise, std=0.06)),
+    ]
+    steps = [step for chance, step in chances if chance]
+    if steps:
+        # What leaves the intensity range by augmentation is clipped, as preparation clips every image.
+        steps.append(ThresholdIntensityd("image", threshold=0.0, above=True, cval=0.0))
+        steps.append(ThresholdIntensityd("image", threshold=1.0, above=False, cval=1.0))
+    if a.p_slab:
+        # Last: padding around a scan is plain air, without the scan's noise.
+        steps.append(RandSlabd(a.p_slab, a.slab_slices, masks))
+    return steps
