@@ -1,7 +1,8 @@
 """Moving weights between networks: base to gated and back, and from UNETR checkpoints of older MONAI.
 
 A checkpoint fits when every weight but the gates' is there with the right shape. The only other differences allowed
-are the ones between MONAI 0.8 and today, none of which takes part in the computation of UNETR: see ``_OLD_MONAI``.
+are the ones between MONAI 0.8 and today: weights that take no part in the computation of UNETR, and the cutting into
+patches by a linear layer (``perceptron``), which is the same computation as today's convolution.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from agunetr.errors import ModelError
 
+_PATCHES = "vit.patch_embedding.patch_embeddings"
 _GATE = re.compile(r"gates\.([^.]+)\.")
 _OLD_MONAI_MISSING = re.compile(r"vit\.blocks\.\d+\.norm_cross_attn\.(weight|bias)")
 _OLD_MONAI_UNEXPECTED = re.compile(
@@ -41,6 +43,7 @@ def load_weights(
         ModelError: any other weight is missing, superfluous or of another shape; ``network`` is unchanged.
     """
     own = network.state_dict()
+    state_dict = with_patch_convolution(state_dict, own)
     kept_gates = _kept_gates(own, state_dict)
     wanted = [key for key in own if not _GATE.match(key)]
     missing = [key for key in wanted if key not in state_dict and not _OLD_MONAI_MISSING.fullmatch(key)]
@@ -65,6 +68,24 @@ def load_weights(
     weights = {key: own[key] if key in kept else state_dict.get(key, own[key]) for key in own}
     network.load_state_dict(weights, assign=adopt)
     return kept_gates
+
+
+def with_patch_convolution(state_dict: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The checkpoint with the weights of a linear patch embedding in the form of a convolution.
+
+    Args:
+        state_dict: any checkpoint; one without such a layer is returned as it is.
+        own: of the network that is to take it, which says how large a patch is.
+    """
+    linear, convolution = (f"{_PATCHES}.{part}" for part in ("1.weight", "weight"))
+    wanted = own.get(convolution)
+    if linear not in state_dict or wanted is None or state_dict[linear].numel() != wanted.numel():
+        return state_dict
+    renamed = {key.replace(f"{_PATCHES}.1.", f"{_PATCHES}."): value for key, value in state_dict.items()}
+    # The linear layer sees a patch's voxels row by row with the channels of each voxel together.
+    width, channels, *edges = wanted.shape
+    in_patch_order = renamed[convolution].reshape(width, *edges, channels)
+    return {**renamed, convolution: in_patch_order.movedim(-1, 1).contiguous()}
 
 
 def _kept_gates(own: Mapping[str, Tensor], state_dict: Mapping[str, Tensor]) -> list[str]:
