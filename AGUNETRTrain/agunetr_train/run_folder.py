@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ from agunetr_train.experiments.definition import Experiment
 from agunetr_train.experiments.jobs import Job
 from agunetr_train.experiments.reading import experiment_from
 from agunetr_train.experiments.splits import Split
+
+
+_FIRST_RECORDS = ("experiment.json", "environment.json")
 
 
 @dataclass(frozen=True)
@@ -73,24 +77,25 @@ class RunFolder:
             OutputError: the folder cannot be made.
         """
         record = self.root / "experiment.json"
-        if record.is_file():
-            if self.experiment() != experiment:
-                raise InputError(
-                    f"{self.root} holds a run of another experiment or of other settings.", "Choose another folder."
-                )
-            return
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            if any(self.root.iterdir()):
-                raise InputError(
-                    f"{self.root} is no run and not empty.", "Choose another folder, or one that does not exist yet."
-                )
-            write_record(self.root / "environment.json", environment())
-            write_record(record, experiment.to_dict())
-        except OSError as error:
-            raise OutputError(
-                f"The run folder {self.root} cannot be made: {error}.", "Choose another folder."
-            ) from error
+        if not record.is_file():
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                # Another process may be making the same run at this moment.
+                if any(not path.name.startswith(_FIRST_RECORDS) for path in self.root.iterdir()):
+                    raise InputError(
+                        f"{self.root} is no run and not empty.",
+                        "Choose another folder, or one that does not exist yet.",
+                    )
+                write_record(self.root / "environment.json", environment())
+                write_record(record, experiment.to_dict())
+            except OSError as error:
+                raise OutputError(
+                    f"The run folder {self.root} cannot be made: {error}.", "Choose another folder."
+                ) from error
+        if self.experiment() != experiment:
+            raise InputError(
+                f"{self.root} holds a run of another experiment or of other settings.", "Choose another folder."
+            )
 
     def experiment(self) -> Experiment:
         """The experiment that the run belongs to.
@@ -172,10 +177,21 @@ def environment() -> dict[str, Any]:
 
 
 def write_record(path: Path, values: Any) -> None:
-    """JSON under its final name only when it is whole; two processes that write at once do not mix."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    """JSON under its final name only when it is whole, see :func:`write_text`."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text under its final name only when it is whole; processes that write at once, anywhere, do not mix.
+
+    Raises:
+        OutputError: the file cannot be written; what was there before is left.
+    """
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error}.", "Make room, or choose another run folder.") from error
     finally:
         temporary.unlink(missing_ok=True)
