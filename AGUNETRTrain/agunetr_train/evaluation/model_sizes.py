@@ -1,0 +1,32 @@
+"""How large a network is and how much one window costs, without filling it with weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from agunetr.networks.configuration import NetworkConfig
+from agunetr.networks.variants import build_network
+
+
+def model_sizes(config: NetworkConfig) -> dict[str, Any]:
+    """Sizes of a network, JSON-ready.
+
+    Returns:
+        ``parameters`` and how many of them are the gates' (``gate_parameters``); ``flops_per_window``, floating-point
+        operations of one window with a multiply-add counted as two, as PyTorch counts them; ``window`` (R, A, S).
+    """
+    # On the meta device shapes are computed and numbers are not: a full-size window would take seconds.
+    with torch.device("meta"):
+        network = build_network(config).eval()
+        window = torch.empty(1, config.in_channels, *config.window)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(window)
+    return {
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "gate_parameters": sum(weight.numel() for weight in network.gates.parameters()),
+        "flops_per_window": counter.get_total_flops(),
+        "window": list(config.window),
+    }
