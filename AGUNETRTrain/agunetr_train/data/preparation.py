@@ -1,94 +1,163 @@
 """Cases as the network sees them, kept on disk so that they are resampled once.
 
-The image goes through the same :func:`agunetr.inference.resampling.prepare` as at inference. The mask is resampled
-linearly and stays *soft*: at 3 mm a voxel on the organ's rim is often half spleen, and saying so to the network gives a
-finer outline after the way back than a hard mask could.
+The image goes through the same :func:`agunetr.inference.resampling.prepare` as at inference: RAS axes, isotropic
+spacing, intensities in [0, 1], cropped to the body. A *soft* mask is resampled linearly: at 3 mm a voxel on the organ's
+rim is often half spleen, and saying so to the network gives a finer outline after the way back than a hard mask could.
+A *nearest* mask is 0 or 1.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
-from agunetr.errors import InputError
+from agunetr.errors import InputError, OutputError
 from agunetr.inference.reading import read_mask, read_volume
-from agunetr.inference.resampling import prepare, restore
+from agunetr.inference.resampling import prepare, resample_mask, restore
 from agunetr.inference.volume import Volume
+from agunetr.inference.writing import new_file
 from agunetr_train.data.cases import Case
+from agunetr_train.data.checksums import file_checksum
 
-FORMAT = 1
+FORMAT = 2
 """Part of the cache key; grows when the preparation changes."""
+GRID_TOLERANCE_MM = 0.1
+Labels = Literal["soft", "nearest"]
 
 
 def read_case(case: Case) -> tuple[Volume, Volume]:
-    """The CT (HU) and its mask (uint8, 0 and 1) of one case.
+    """The CT (HU) and its mask (uint8, 0 and 1; maybe empty) of one case.
 
     Raises:
-        InputError: a file cannot be used, the grids differ, or the mask is empty or holds other values than 0 and 1.
+        InputError: a file cannot be used, the grids differ, or the mask holds other values than 0 and 1.
     """
-    image, _ = read_volume(case.image)
+    image = read_volume(case.image)[0]
+    return image, read_case_mask(case, image)
+
+
+def read_case_mask(case: Case, image: Volume) -> Volume:
+    """The mask (uint8, 0 and 1; maybe empty) of a case whose CT is ``image``.
+
+    Raises:
+        InputError: see :func:`read_case`.
+    """
     label = read_mask(case.label)
-    if not label.same_grid(image, tolerance_mm=0.1):
+    if label.size != image.size:
         raise InputError(
-            f"CT and mask of the case {case.name} lie on different grids.", "Resample the mask onto the CT."
+            f"CT and mask of the case {case.name} have {_times(image.size)} and {_times(label.size)} voxels.",
+            "Resample the mask onto the CT.",
         )
-    values = np.unique(label.array)
-    if not np.isin(values, (0, 1)).all():
+    if not label.same_grid(image, GRID_TOLERANCE_MM):
         raise InputError(
-            f"The mask of the case {case.name} holds the value {values[-1]}.",
-            "Use 0 for background and 1 for the organ.",
+            f"CT and mask of the case {case.name} lie on different grids (spacing, place or direction differ).",
+            "Resample the mask onto the CT.",
         )
-    if values[-1] == 0:
-        raise InputError(f"The mask of the case {case.name} is empty.", "Leave the case out or correct its mask.")
-    return image, Volume(label.array.astype(np.uint8), image.ijk_to_ras)
+    highest = int(label.array.max())
+    if highest > 1:
+        raise InputError(
+            f"The mask of the case {case.name} holds the value {highest}.", "Use 0 for background and 1 for the organ."
+        )
+    return Volume(label.array.astype(np.uint8, copy=False), image.ijk_to_ras)
 
 
-def prepare_case(case: Case, spacing_mm: float, intensity_range: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Image and soft mask at an isotropic spacing.
+def prepare_case(
+    case: Case, spacing_mm: float, intensity_range: tuple[float, float], labels: Labels = "soft"
+) -> dict[str, torch.Tensor]:
+    """Image and mask at an isotropic spacing.
 
     Returns:
-        Two (1, R, A, S) float32 arrays in [0, 1].
+        ``image``, (1, R, A, S) float16 in [0, 1], and ``label`` of the same shape: float16 in [0, 1] where ``labels``
+        is soft, else uint8, 0 or 1.
     """
     image, label = read_case(case)
     seen = prepare(image, (spacing_mm,) * 3, intensity_range)
-    soft = restore(label.with_array(label.array.astype(np.float32)), seen)
-    return _network_order(seen.array), _network_order(soft)
+    if labels == "soft":
+        mask = restore(label.with_array(label.array.astype(np.float32)), seen).astype(np.float16)
+    else:
+        mask = resample_mask(label, seen).astype(np.uint8, copy=False)
+    return {"image": _network_order(seen.array.astype(np.float16)), "label": _network_order(mask)}
 
 
-def _network_order(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array.transpose(2, 1, 0), dtype=np.float32)[None]
+def cached_case(
+    case: Case,
+    spacing_mm: float,
+    intensity_range: tuple[float, float],
+    labels: Labels,
+    cache: Path,
+) -> Path:
+    """The file of :func:`prepare_case`'s tensors, made if it is not there yet.
 
+    The name holds a digest of both files' contents and of all parameters, so it never has to be looked into to know
+    that it fits. Two processes may ask at once: each writes a temporary file of its own and the last rename wins, with
+    equal contents.
 
-def cached_case(case: Case, spacing_mm: float, intensity_range: tuple[float, float], cache: Path) -> Path:
-    """The file of :func:`prepare_case`'s arrays (``image``, ``label``), made if it is not there yet.
-
-    The name holds a digest of both files' contents and of the parameters. Two processes may ask at once: each writes a
-    temporary file of its own and the last rename wins, with equal contents.
+    Raises:
+        InputError: see :func:`read_case`.
+        OutputError: the cache cannot be written to.
     """
-    digest = hashlib.sha256(repr((FORMAT, spacing_mm, tuple(intensity_range))).encode())
+    parameters = (FORMAT, float(spacing_mm), *(float(value) for value in intensity_range), labels)
+    digest = hashlib.sha256(repr(parameters).encode())
     for path in (case.image, case.label):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    target = cache / f"{case.name}-{spacing_mm:g}mm-{digest.hexdigest()[:16]}.npz"
+        digest.update(content_key(path).encode())
+    target = Path(cache) / f"{case.name}-{spacing_mm:g}mm-{labels}-{digest.hexdigest()[:16]}.safetensors"
     if target.is_file():
         return target
-    image, label = prepare_case(case, spacing_mm, intensity_range)
-    cache.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=cache, suffix=".tmp")
+    tensors = prepare_case(case, spacing_mm, intensity_range, labels)
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, image=image.astype(np.float16), label=label.astype(np.float16))
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(target, overwrite=True) as temporary:
+            save_file(tensors, temporary)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(
+            f"The prepared case {case.name} cannot be written to {target.parent} ({error}).",
+            "Free some space, or choose another folder with --cache.",
+        ) from error
     return target
 
 
+def content_key(path: Path) -> str:
+    """The SHA-256 of a file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return file_checksum(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}).", "Check the file.") from error
+
+
 def load_prepared(path: Path) -> dict[str, np.ndarray]:
-    """``image`` and ``label``, (1, R, A, S) float32, of a file of :func:`cached_case`."""
-    with np.load(path) as arrays:
-        return {name: arrays[name].astype(np.float32) for name in ("image", "label")}
+    """``image`` and ``label``, (1, R, A, S) float32, of a file of :func:`cached_case`.
+
+    Raises:
+        InputError: see :func:`map_prepared`.
+    """
+    return {name: tensor.float().numpy() for name, tensor in map_prepared(path).items()}
+
+
+def map_prepared(path: Path) -> dict[str, torch.Tensor]:
+    """As :func:`prepare_case` gives them, without reading: parts of the file come into memory when they are touched.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"The prepared case {path} cannot be read ({error}).", "Remove it.") from error
+
+
+def _network_order(array: np.ndarray) -> torch.Tensor:
+    """(S, A, R) to (1, R, A, S)."""
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 1, 0))[None])
+
+
+def _times(size: tuple[int, int, int]) -> str:
+    return " x ".join(map(str, size))
