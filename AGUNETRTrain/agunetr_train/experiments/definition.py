@@ -94,7 +94,7 @@ class Stage(Checked):
             0 switches it off.
         deep_supervision: also hold the coarser decoder features against the mask.
         gates_frozen_epochs: epochs in which the gates' weights are not trained.
-        teacher: a model folder, an embedded model's name or a run's job folder that is imitated (distillation), or None.
+        teacher: a model folder, a model's name or a run's job folder that is imitated (distillation), or None.
         distillation_weight, distillation_temperature: share of the imitation in the loss, and its softness.
         validate_every: epochs between validations.
         validation_overlap: of neighbouring windows.

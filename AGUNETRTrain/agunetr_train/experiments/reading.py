@@ -134,9 +134,14 @@ def _check_stage(experiment: Experiment, stage: Stage, earlier: list[str]) -> No
     if fewest > most:
         raise InputError(f"slab_slices {where} is {stage.augmentation.slab_slices}.", "Give the fewest first.")
     try:
-        experiment.network_config(stage)
+        right, front, _ = experiment.network_config(stage).window
     except ValueError as error:
         raise InputError(f"The network {where} cannot be built: {error}", REMEDY) from error
+    if stage.augmentation.p_rotate90 and right != front:
+        raise InputError(
+            f"p_rotate90 {where} turns a window of {right}x{front} voxels, which is not square, by 90 degrees.",
+            "Set p_rotate90 to 0, or make the window as wide as deep.",
+        )
 
 
 def _check_split(split: SplitPlan) -> None:

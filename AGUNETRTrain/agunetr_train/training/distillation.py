@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from agunetr.errors import ModelError
+from agunetr.errors import InputError, ModelError
 from agunetr.inference.body import body_box
 from agunetr.inference.grids import image_tensor, tensor_volume
 from agunetr.inference.inferer import WindowInferer
@@ -29,13 +29,13 @@ from agunetr.inference.reading import read_volume
 from agunetr.inference.resampling import prepare, prepared_grid, restore
 from agunetr.inference.torch_backend import TorchBackend
 from agunetr.inference.volume import Volume
+from agunetr.models import weights
 from agunetr.models.library import ModelLibrary
 from agunetr.models.loading import load_bundle
 from agunetr.models.metadata import METADATA
-from agunetr.networks.checkpoints import load_weights
 from agunetr.networks.unetr import GatedUNETR
-from agunetr.networks.variants import build_network
 from agunetr_train.data.cases import Case
+from agunetr_train.evaluation.trained_model import trained_network
 from agunetr_train.experiments.definition import Stage
 from agunetr_train.training.warm_start import job_of_folder
 
@@ -150,8 +150,8 @@ def find_teacher(source: str) -> TeacherModel:
     """A model folder, the name of a model of this machine, or a job's folder of a run.
 
     Raises:
-        InputError: it is the job of a run that has no weights yet.
-        ModelError: there is no such model, or it has more than two classes.
+        InputError: there is no such model, or it is the job of a run that has no weights yet.
+        ModelError: the model cannot be used, or has more than two classes.
     """
     model = _job_teacher(source) or _bundle_teacher(source)
     if model.network.config.out_channels != 2:
@@ -163,22 +163,21 @@ def find_teacher(source: str) -> TeacherModel:
 
 def _bundle_teacher(source: str) -> TeacherModel:
     folder = Path(source)
+    if len(folder.parts) > 1 and not folder.exists():
+        raise InputError(
+            f"There is no teacher at {folder.absolute()}.",
+            "Train it there first, or name another run's job or a model as the teacher of the stage.",
+        )
     bundle = load_bundle(folder) if (folder / METADATA).is_file() else ModelLibrary().find(source)
     return TeacherModel(bundle.network(), tuple(bundle.spacing_mm), tuple(bundle.intensity_range), bundle.checksum)
 
 
 def _job_teacher(source: str) -> TeacherModel | None:
-    from agunetr_train.training.trainer import job_weights
-
     found = job_of_folder(Path(source))
     if found is None:
         return None
     run, job = found
+    network = trained_network(run, job)
+    identity = hashlib.sha256(weights.encode(network.state_dict(), half=False)).hexdigest()
     experiment = run.experiment()
-    state = job_weights(run, job)
-    network = build_network(experiment.network_config(job.stage))
-    load_weights(network, state, f"The job {job.name}")
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        digest.update(name.encode() + state[name].cpu().contiguous().numpy().tobytes())
-    return TeacherModel(network, (experiment.spacing_mm,) * 3, experiment.intensity_range, digest.hexdigest())
+    return TeacherModel(network, (experiment.spacing_mm,) * 3, experiment.intensity_range, identity)
