@@ -46,13 +46,14 @@ class DataReport:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: ``cases``, by name, and ``findings``.
 
-        Of each case: its files, patient, origin, licence, use, and what
+        Of each case: its files, patient, origin, licence, use, what is known of its scan and mask, and what
         :class:`~agunetr_train.data.examination.CaseFindings` holds. Paths are absolute. What is not known is an empty
         text, what could not be measured is missing.
         """
         cases = {}
         for name, case in self.cases.items():
             told = {key: str(case.facts.get(key, "")) for key in ("origin", "licence", "use", "label_origin")}
+            told |= {key: case.facts[key] for key in ("label_grade", "contrast", "whole_spleen") if key in case.facts}
             files = {"image": str(case.image.absolute()), "label": str(case.label.absolute())}
             measured = self.examined[name].to_dict() if name in self.examined else {}
             cases[name] = {**files, "patient": case.patient, **told, **measured}
