@@ -77,7 +77,7 @@ def score_job(
             f"The data lacks the case {missing[0]!r}, which is to be scored.", "Give the data of this run."
         )
     folder = scores_folder(run, job)
-    with trained_model(run, job) as model:
+    with trained_model(run, job, say) as model:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

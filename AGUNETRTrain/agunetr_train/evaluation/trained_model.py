@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,33 +14,32 @@ from agunetr.networks.unetr import GatedUNETR
 from agunetr.networks.variants import build_unfilled
 from agunetr_train.experiments.jobs import Job
 from agunetr_train.run_folder import RunFolder
+from agunetr_train.training.checkpoints import job_weights
 
 NAME = "trained"
 
 
-def trained_network(run: RunFolder, job: Job, which: str | None = None) -> GatedUNETR:
+def trained_network(run: RunFolder, job: Job, say: Callable[[str], None] = print) -> GatedUNETR:
     """The network of a job with its weights: float32, on the CPU, in evaluation mode.
 
     Args:
         run: the run.
         job: one of its jobs.
-        which: ``best`` or ``last`` checkpoint; None takes the one that the stage keeps.
+        say: told where another checkpoint had to be taken than the stage keeps.
 
     Raises:
         InputError: the job has no checkpoint yet, or one that lacks the gates' weights.
         ModelError: the checkpoint belongs to another network.
     """
-    from agunetr_train.training.trainer import job_weights  # late: the trainer calls parts of this package
-
     network = build_unfilled(run.experiment().network_config(job.stage))
-    lacking = load_weights(network, job_weights(run, job, which), f"The job {job.name}", adopt=True)
+    lacking = load_weights(network, job_weights(run, job, say=say), f"The job {job.name}", adopt=True)
     if lacking:
         raise InputError(f"The checkpoint of {job.name} lacks the weight {lacking[0]}.", "Train the job again.")
     return network.eval()
 
 
 @contextmanager
-def trained_model(run: RunFolder, job: Job, which: str | None = None) -> Iterator[ModelBundle]:
+def trained_model(run: RunFolder, job: Job, say: Callable[[str], None] = print) -> Iterator[ModelBundle]:
     """A job as a model that the segmenter runs, stored just as its export would be; gone when the context closes.
 
     Its checksum is that of the exported weights: what is measured with one holds for the other.
@@ -50,7 +49,7 @@ def trained_model(run: RunFolder, job: Job, which: str | None = None) -> Iterato
         OutputError: there is no room for temporary files.
     """
     experiment = run.experiment()
-    network = trained_network(run, job, which)
+    network = trained_network(run, job, say)
     with tempfile.TemporaryDirectory(prefix="agunetr-") as folder:
         yield save_bundle(
             Path(folder) / NAME,
