@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import os
 import sys
 import warnings
+from types import ModuleType
 from typing import NoReturn
 
 from agunetr import __version__
 from agunetr.commands.console import open_console
 from agunetr.commands.exit_codes import exit_code, exit_code_table
 from agunetr.commands.interruption import handlers_restored
+from agunetr.commands.printing_arguments import printing_arguments
 
 COMMANDS = ("segment", "compare", "evaluate", "models", "phantom", "doctor")
+BUILT_ON_THIS = ("agunetr_train",)
+"""Packages that add commands where they are installed; each has a ``commands`` package with ``COMMANDS`` of its own."""
 
 DESCRIPTION = "Segments the spleen in CT with UNETR and attention-gated UNETR. For research, not for diagnosis."
 
@@ -33,13 +38,23 @@ examples:
 """
 
 
+def command_modules() -> dict[str, ModuleType]:
+    """The module of each command, by the command's name: the engine's own, then those of packages built on it."""
+    names = {name: f"{__package__}.commands.{name}" for name in COMMANDS}
+    for package in BUILT_ON_THIS:
+        try:
+            found = importlib.util.find_spec(f"{package}.commands")
+        except ModuleNotFoundError:  # the package itself is not there
+            found = None
+        if found:
+            added = importlib.import_module(f"{package}.commands").COMMANDS
+            names |= {name: f"{package}.commands.{name}" for name in added}
+    return {name: importlib.import_module(module) for name, module in names.items()}
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; loads nothing heavy."""
-    shared = argparse.ArgumentParser(add_help=False)
-    group = shared.add_argument_group("what is printed")
-    group.add_argument("--json", action="store_true", help="one JSON object a line on standard output, for programs")
-    group.add_argument("--quiet", action="store_true", help="no progress and no text, errors only")
-
+    shared = printing_arguments()
     parser = argparse.ArgumentParser(
         prog="agunetr",
         description=DESCRIPTION,
@@ -48,8 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"agunetr {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        module = importlib.import_module(f"agunetr.commands.{name}")
+    for name, module in command_modules().items():
         command = commands.add_parser(
             name,
             help=module.SUMMARY[0].lower() + module.SUMMARY[1:].rstrip("."),

@@ -48,6 +48,19 @@ class RunFolder:
         """The folder of a job."""
         return self.root / (job if isinstance(job, str) else job.name)
 
+    def make_job(self, job: Job | str) -> Path:
+        """The folder of a job, made if missing.
+
+        Raises:
+            OutputError: it cannot be made.
+        """
+        folder = self.job(job)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"The job's folder {folder} cannot be made: {error}.", "Choose another folder.") from error
+        return folder
+
     def metrics(self, job: Job | str) -> Path:
         """``metrics.jsonl`` of a job."""
         return self.job(job) / "metrics.jsonl"
@@ -63,6 +76,14 @@ class RunFolder:
     def is_finished(self, job: Job | str) -> bool:
         """Whether the job ran to its last epoch, or stopped early as its experiment says."""
         return (self.job(job) / "finished.json").is_file()
+
+    def finished(self, job: Job | str) -> dict[str, Any]:
+        """What ``finished.json`` of a finished job says.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        return self._record(f"{self.job(job).name}/finished.json")
 
     @property
     def report(self) -> Path:

@@ -43,10 +43,17 @@ class TextConsole:
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
+        self._bars = 0
 
     def say(self, text: str = "") -> None:
-        """Prints a line."""
-        if not self._quiet:
+        """Prints a line, above the bar where there is one."""
+        if self._quiet:
+            return
+        if self._bars:
+            from tqdm import tqdm
+
+            tqdm.write(text, file=sys.stdout)
+        else:
             print(text, flush=True)
 
     def event(self, event: str, **fields: Any) -> None:
@@ -55,7 +62,8 @@ class TextConsole:
     def error(self, error: BaseException, **fields: Any) -> None:
         """Prints what is wrong and what to do."""
         message, remedy = describe_error(error)
-        about = f"{fields['case']}: " if "case" in fields else ""
+        name = fields.get("case") or fields.get("job")
+        about = f"{name}: " if name else ""
         print(f"agunetr: error: {about}{message}", file=sys.stderr)
         if remedy:
             print(f"  {remedy}", file=sys.stderr, flush=True)
@@ -67,9 +75,11 @@ class TextConsole:
             yield lambda stage, done, total: None
             return
         bars = _StageBars(sys.stderr)
+        self._bars += 1
         try:
             yield bars
         finally:
+            self._bars -= 1
             bars.close()
 
 

@@ -12,17 +12,19 @@ MODEL = 4
 OUTPUT = 5
 DEVICE = 6
 SOME_FAILED = 7
+DEPENDENCIES = 8
 CANCELLED = 130
 
 MEANINGS = {
     OK: "done",
     UNEXPECTED: "a fault in the program; please report it",
     USAGE: "wrong arguments",
-    INPUT: "an image or mask cannot be used",
+    INPUT: "an image, mask, experiment or run cannot be used",
     MODEL: "a model cannot be used",
     OUTPUT: "the results cannot be written",
     DEVICE: "the device does not exist, or its memory ran out",
-    SOME_FAILED: "of several cases, at least one failed; the others were done",
+    SOME_FAILED: "of several cases or jobs, at least one failed; the others were done",
+    DEPENDENCIES: "a Python package is missing",
     CANCELLED: "interrupted (Ctrl+C)",
 }
 
@@ -34,8 +36,15 @@ _OF_KIND = {
     "output": OUTPUT,
     "device": DEVICE,
     "memory": DEVICE,
+    "dependencies": DEPENDENCIES,
     "cancelled": CANCELLED,
 }
+
+
+class MissingPackage(AgunetrError):
+    """A Python package that a command needs is not installed."""
+
+    kind = "dependencies"
 
 
 class UsageError(AgunetrError):
@@ -50,6 +59,8 @@ def exit_code(error: BaseException) -> int:
         return _OF_KIND.get(error.kind, UNEXPECTED)
     if isinstance(error, MemoryError):
         return DEVICE
+    if isinstance(error, ImportError):
+        return DEPENDENCIES
     return CANCELLED if isinstance(error, KeyboardInterrupt) else UNEXPECTED
 
 

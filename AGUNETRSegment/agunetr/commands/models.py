@@ -8,6 +8,7 @@ from typing import Any
 
 from agunetr.commands.console import Console
 from agunetr.commands.exit_codes import OK
+from agunetr.commands.printing_arguments import repeat_printing_arguments
 
 SUMMARY = "Lists, shows, imports and removes models."
 EXAMPLES = """\
@@ -32,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     }
     for action, text in texts.items():
         command = actions.add_parser(action, help=text, description=text[0].upper() + text[1:] + ".")
-        for flag, meaning in (("--json", "one JSON object on standard output"), ("--quiet", "errors only")):
-            # SUPPRESS: without it the default here would undo a flag that stands before the action
-            command.add_argument(flag, action="store_true", default=argparse.SUPPRESS, help=meaning)
+        repeat_printing_arguments(command)
         if action == "import":
             command.add_argument("source", metavar="PATH", help="model folder or zip file")
         elif action != "list":
