@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agunetr.errors import OutputError
+from agunetr.inference.result_folder import HIDDEN_PREFIX
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be made, filled or renamed.
     """
-    unfinished = target.with_name(f".agunetr-unfinished-{secrets.token_hex(8)}")
+    unfinished = target.with_name(f"{HIDDEN_PREFIX}{secrets.token_hex(8)}")
     try:
         unfinished.mkdir(parents=True)
         yield unfinished
