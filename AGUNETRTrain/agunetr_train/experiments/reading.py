@@ -80,8 +80,10 @@ def _merged(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sentence(error: ValidationError, values: Any) -> str:
-    """The first of pydantic's findings as one sentence that names the key."""
-    first = error.errors(include_url=False)[0]
+    """One of pydantic's findings as one sentence that names the key."""
+    findings = error.errors(include_url=False)
+    # A misspelt key is both unknown and, under its right name, missing: what is there says more.
+    first = next((finding for finding in findings if finding["type"] == "extra_forbidden"), findings[0])
     path = [part for part in first["loc"] if not (isinstance(part, str) and ("[" in part or part in ("int", "float")))]
     key = _spelled(path, values)
     if first["type"] == "extra_forbidden":
