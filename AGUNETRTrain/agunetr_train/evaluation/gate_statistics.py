@@ -77,7 +77,7 @@ class GateStatistics:
 
     def _gamma(self, gate: str) -> float | None:
         gamma = getattr(self._network.gates[gate], "gamma", None)
-        return None if gamma is None else _rounded(float(gamma))
+        return None if gamma is None else _rounded(gamma.item())
 
     def _validated(self, evaluator: Engine) -> None:
         epoch = evaluator.state.epoch

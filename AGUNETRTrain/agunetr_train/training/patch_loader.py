@@ -1,0 +1,126 @@
+"""Brings the patches of a job: prepared cases, cut and augmented, by loading processes where cores are free."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from monai.data import set_track_meta
+from torch.utils.data import DataLoader
+
+from agunetr.errors import InputError
+from agunetr_train.data.cases import Case
+from agunetr_train.data.preparation import cached_case, map_prepared
+from agunetr_train.experiments.definition import Experiment
+from agunetr_train.experiments.jobs import Job
+from agunetr_train.training.augmentation import NEAR, near_foreground, training_transforms
+from agunetr_train.training.distillation import Teacher, load_map
+from agunetr_train.training.distributed import Processes
+from agunetr_train.training.draws import DrawPlan, PatchDraws, StepSampler
+
+MOST_WORKERS = 8
+"""Loading processes beside a GPU; more wait for each other."""
+
+CORES_FOR_A_WORKER = 4
+"""On a CPU the network takes all cores, and one of fewer would be missed."""
+
+
+class CaseStore:
+    """The prepared cases of a job, each opened when it is first drawn and then kept.
+
+    Args:
+        files: of each case at each spacing.
+        maps: of the teacher, in the same order; empty without one.
+        reach: see :func:`agunetr_train.training.augmentation.near_foreground`.
+    """
+
+    def __init__(self, files: Sequence[Sequence[Path]], maps: Sequence[Sequence[Path]], reach: int) -> None:
+        self.files = files
+        self.maps = maps
+        self.reach = reach
+        self._opened: dict[tuple[int, int], dict[str, torch.Tensor]] = {}
+
+    def __call__(self, case: int, spacing: int) -> dict[str, torch.Tensor]:
+        """(1, R, A, S) ``image``, ``label``, ``near`` and, with a teacher, ``teacher``."""
+        if (case, spacing) not in self._opened:
+            item = map_prepared(self.files[case][spacing])
+            item[NEAR] = near_foreground(item["label"].float(), self.reach)
+            if self.maps:
+                item["teacher"] = torch.from_numpy(load_map(self.maps[case][spacing]))
+            self._opened[case, spacing] = {name: tensor.float() for name, tensor in item.items()}
+        return self._opened[case, spacing]
+
+
+def prepare_cases(
+    experiment: Experiment,
+    job: Job,
+    cases: Sequence[Case],
+    cache: Path,
+    processes: Processes,
+    teacher: Teacher | None,
+) -> CaseStore:
+    """Prepare what is not prepared yet; the first process does it and the others find it done."""
+    spacings = job.stage.spacings_mm or (experiment.spacing_mm,)
+    seen = experiment.intensity_range
+    with processes.first_goes_ahead():
+        files = [[cached_case(case, mm, seen, experiment.labels, cache) for mm in spacings] for case in cases]
+        maps = [[teacher.map_of(case, mm, seen, cache) for mm in spacings] for case in cases] if teacher else []
+    return CaseStore(files, maps, job.stage.foreground_reach)
+
+
+def patch_loader(
+    experiment: Experiment,
+    job: Job,
+    store: CaseStore,
+    names: Sequence[str],
+    first_step: int,
+    device: torch.device,
+    processes: Processes,
+) -> DataLoader:
+    """All batches of this process from ``first_step`` (counted from 0) to the end of the job.
+
+    Raises:
+        InputError: the patches of a step cannot be divided among processes and parts.
+    """
+    stage = job.stage
+    plan = draw_plan(experiment, job, len(names))
+    sampler = StepSampler(first_step, stage.epochs * plan.steps_per_epoch, stage.patches_per_step, processes)
+    if sampler.share % stage.accumulation_steps:
+        raise InputError(
+            f"Each of {processes.count} processes has {sampler.share} patches a step, which accumulation_steps "
+            f"{stage.accumulation_steps} does not divide.",
+            "Change patches_per_step, accumulation_steps or the number of processes.",
+        )
+    transforms = training_transforms(experiment.network_config(stage).window, stage)
+    workers = loading_processes(device, processes)
+    return DataLoader(
+        PatchDraws(store, names, transforms, plan),
+        batch_sampler=sampler,
+        num_workers=workers,
+        worker_init_fn=_start_loading if workers else None,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def draw_plan(experiment: Experiment, job: Job, cases: int) -> DrawPlan:
+    """Where the draws of a job come from."""
+    return DrawPlan.of(job.stage, job.seed, cases, len(job.stage.spacings_mm or (experiment.spacing_mm,)))
+
+
+def loading_processes(device: torch.device, processes: Processes) -> int:
+    """How many processes load beside each one that trains."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    own = cores // processes.on_this_machine
+    if device.type == "cpu":
+        return int(own >= CORES_FOR_A_WORKER or own > torch.get_num_threads())
+    return max(0, min(MOST_WORKERS, own - 1))
+
+
+def _start_loading(worker: int) -> None:
+    """In a loading process: Ctrl+C reaches it too, and it must go on until the step is done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    set_track_meta(False)
