@@ -39,7 +39,7 @@ def trainingCommand(settings: TrainingSettings, python: str | None = None) -> li
     """The command as a list of arguments."""
     return [
         python or pythonExecutable(),
-        *("-m", "agunetr_train", "train", settings.experiment),
+        *("-m", "agunetr", "train", settings.experiment),
         *("--data", settings.dataFolder),
         *("--run", settings.runFolder),
         *("--device", settings.device),

@@ -11,7 +11,7 @@ import pytest
 from test_benchmark import write_case
 from tiny_models import save_tiny
 
-from agunetr_train.experiments.definition import load_experiment
+from agunetr_train.experiments.reading import load_experiment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
@@ -36,7 +36,7 @@ def commands(monkeypatch) -> list[list[str]]:
     def run(command, env, check):
         ran.append(command)
         if "train" in command:
-            checkpoint = Path(command[command.index("--run") + 1]) / "full" / "checkpoint_epoch=1.pt"
+            checkpoint = Path(command[command.index("--run") + 1]) / "full" / "checkpoint_step=1.pt"
             checkpoint.parent.mkdir(parents=True, exist_ok=True)
             checkpoint.touch()
         else:
@@ -51,7 +51,7 @@ def test_the_experiment_is_one_that_the_trainer_takes(tmp_path):
     file = tmp_path / "filled.json"
     file.write_text(json.dumps(training.filled_experiment(["a", "c"])), encoding="utf-8")
     experiment = load_experiment(file)
-    assert experiment.training == ("a", "c") and not experiment.validation and not experiment.test
+    assert experiment.split.training == ("a", "c") and not experiment.split.validation and not experiment.split.test
     config = experiment.network_config(experiment.stage(training.STAGE))
     assert (config.window, config.hidden_size, config.layers) == ((96, 96, 96), 768, 12)
 
@@ -65,7 +65,8 @@ def test_weights_are_trained_once_on_the_timed_ct_first_and_then_found(data, tmp
     assert [command[3] for command in commands] == ["train", "export"]
     folder = training.training_folder(bench.cache, data, ["c", "a", "d"])
     assert not (folder / "run").exists(), "checkpoints of gigabytes are not kept"
-    assert json.loads((folder / "bench-full-size.json").read_text(encoding="utf-8"))["training"] == ["c", "a", "d"]
+    kept = json.loads((folder / "bench-full-size.json").read_text(encoding="utf-8"))
+    assert kept["split"] == {"training": ["c", "a", "d"]}
 
     again = Workbench(tmp_path, data=data, cache=tmp_path / "cache", may_train=False)
     assert again.full_size.bundle.checksum == model.bundle.checksum and len(commands) == 2
@@ -83,10 +84,10 @@ def test_a_training_that_stops_keeps_what_it_has(data, tmp_path, commands, monke
     cases = ["c", "a"]
     kept = training.training_folder(tmp_path / "cache", data, cases) / "run" / "full"
     kept.mkdir(parents=True)
-    (kept / "checkpoint_epoch=3.pt").touch()
+    (kept / "checkpoint_step=3.pt").touch()
     with pytest.raises(NotMeasured, match="code 130"):
         training.train(tmp_path / "cache", data, cases, lambda _text: None)
-    assert (kept / "checkpoint_epoch=3.pt").is_file() and training.trained(tmp_path / "cache", data, cases) is None
+    assert (kept / "checkpoint_step=3.pt").is_file() and training.trained(tmp_path / "cache", data, cases) is None
 
     monkeypatch.setattr(training.subprocess, "run", trains)
     training.train(tmp_path / "cache", data, cases, lambda _text: None)

@@ -20,8 +20,8 @@ RUNNABLE = [line for language, block in BLOCKS if language == "bash" for line in
 ELSEWHERE = {
     "make demo": "tested below, with the phantom in place of the reader's CT",
     "pip install": "make's own set-up installs this way, and the package's build is tested in test_packaging.py",
-    "python -m agunetr_train": "Testing/engine/test_training.py, with small networks",
-    "agunetr models import": "Testing/engine/test_library.py",
+    "agunetr train": "Testing/engine/test_train_command.py, with small networks",
+    "agunetr export": "Testing/engine/test_train_command.py too",
     "PythonSlicer -m pip download": "needs a network; what it names is compared below with what Setup installs",
 }
 

@@ -131,13 +131,13 @@ def test_a_broken_experiment_is_left_out(tmp_path, caplog):
 
 
 def test_the_command_is_one_that_the_training_program_takes(tmp_path):
-    agunetr_train = pytest.importorskip("agunetr_train.__main__")
+    command_line = pytest.importorskip("agunetr.cli")
     settings = TrainingSettings("compact-embedded", str(tmp_path / "my data"), str(tmp_path / "run"), "cuda")
     command = trainingCommand(settings, python="python3")
-    assert command[:3] == ["python3", "-m", "agunetr_train"]
-    options = agunetr_train._parser().parse_args(command[3:])
-    assert (options.experiment, options.data, options.run, options.device) == (
-        "compact-embedded", tmp_path / "my data", tmp_path / "run", "cuda"
+    assert command[:3] == ["python3", "-m", "agunetr"]
+    options = command_line.build_parser().parse_args(command[3:])
+    assert (options.command, options.experiment, options.data, options.run_folder, options.device) == (
+        "train", "compact-embedded", str(tmp_path / "my data"), str(tmp_path / "run"), "cuda"
     )  # fmt: skip
     if os.name != "nt":
         assert shlex.split(commandText(command)) == command

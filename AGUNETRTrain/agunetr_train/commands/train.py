@@ -147,13 +147,13 @@ def _train(
 ) -> int:
     import torch
 
-    from agunetr.inference.devices import choose_device
     from agunetr_train.runner.preparation import prepare_run
     from agunetr_train.runner.ranks import Ranks
     from agunetr_train.runner.run_jobs import JobRunner
+    from agunetr_train.training.distributed import training_device
 
     reporter = TrainingReporter(console, silent=share.rank > 0)
-    device, why = choose_device(share.device(arguments.device))
+    device, why = training_device(arguments.device)
     reporter.say(why)
     ranks = Ranks(share, stop)
     data, cache = (Path(text).expanduser() if text else None for text in (arguments.data, arguments.cache))

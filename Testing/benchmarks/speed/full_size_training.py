@@ -36,12 +36,14 @@ def bench_cache() -> Path:
 
 def filled_experiment(cases: Sequence[str]) -> dict[str, Any]:
     """The experiment with the cases that it trains on."""
-    return json.loads(EXPERIMENT.read_text(encoding="utf-8")) | {"training": list(cases)}
+    return json.loads(EXPERIMENT.read_text(encoding="utf-8")) | {"split": {"training": list(cases)}}
 
 
 def training_folder(cache: Path, data: Path, cases: Sequence[str]) -> Path:
     """The folder of the weights of this experiment on these very CTs; another experiment or other CTs have another."""
-    digest = hashlib.sha256(json.dumps(filled_experiment(cases), sort_keys=True).encode())
+    experiment = filled_experiment(cases)
+    made_by = [list(cases), experiment["spacing_mm"], experiment["network"], experiment["stages"]]
+    digest = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode())
     for case in cases:
         for name in ("ct.nii.gz", "spleen.nii.gz"):
             state = (data / case / name).stat()
@@ -74,11 +76,12 @@ def train(cache: Path, data: Path, cases: Sequence[str], say: Say) -> ModelBundl
     experiment.write_text(json.dumps(filled_experiment(cases), indent=1) + "\n", encoding="utf-8")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     say(f"Training full-size weights on {', '.join(cases)} ({device}); this happens once and can be interrupted.")
-    common = [sys.executable, "-m", "agunetr_train"]
-    source = ["--data", str(data)]
+    common = [sys.executable, "-m", "agunetr"]
+    options = ["--data", str(data), "--run", str(run), "--device", device, "--no-score", "--no-report"]
     steps = [
-        [*common, "train", str(experiment), *source, "--run", str(run), "--device", device],
-        [*common, "export", str(run), *source, "--stage", STAGE, "--name", NAME, "--output", str(models)],
+        [*common, "train", str(experiment), *options],
+        # Whatever the terms of the CTs are: these weights stay in the user's cache.
+        [*common, "export", str(run), "--job", STAGE, "--name", NAME, "--output", str(models), "--research-only"],
     ]
     for command in steps:
         code = subprocess.run(command, env=child_environment(), check=False).returncode
