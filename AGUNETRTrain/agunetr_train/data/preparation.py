@@ -108,7 +108,16 @@ def cached_case(
     target = Path(cache) / f"{case.name}-{spacing_mm:g}mm-{labels}-{digest.hexdigest()[:16]}.safetensors"
     if target.is_file():
         return target
-    tensors = prepare_case(case, spacing_mm, intensity_range, labels)
+    save_prepared(prepare_case(case, spacing_mm, intensity_range, labels), target, case)
+    return target
+
+
+def save_prepared(tensors: dict[str, torch.Tensor], target: Path, case: Case) -> None:
+    """Write a file for :func:`map_prepared`, which has its name only when it is whole.
+
+    Raises:
+        OutputError: the cache cannot be written to.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with new_file(target, overwrite=True) as temporary:
@@ -118,7 +127,6 @@ def cached_case(
             f"The prepared case {case.name} cannot be written to {target.parent} ({error}).",
             "Free some space, or choose another folder with --cache.",
         ) from error
-    return target
 
 
 def content_key(path: Path) -> str:

@@ -6,10 +6,9 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from monai.transforms import (
-    BorderPadd,
+    CastToTyped,
     Compose,
     ConcatItemsd,
     DeleteItemsd,
@@ -27,17 +26,13 @@ from monai.transforms import (
     RandScaleIntensityd,
     RandShiftIntensityd,
     RandSimulateLowResolutiond,
-    SpatialPadd,
     ThresholdIntensityd,
     Transform,
 )
-from scipy import ndimage
 
 from agunetr_train.experiments.definition import Augmentation, Stage
 from agunetr_train.training.arms import RandArmsd
-
-NEAR = "near"
-"""Where the centres of foreground patches may lie, see :func:`near_foreground`."""
+from agunetr_train.training.patch_centres import BACKGROUND, FOREGROUND
 
 
 class RandOrganEnhancementd(MapTransform, Randomizable):
@@ -93,49 +88,42 @@ class RandSlabd(MapTransform, Randomizable):
         return result
 
 
-def near_foreground(label: torch.Tensor, reach: int) -> torch.Tensor:
-    """(1, R, A, S) soft mask to uint8: 1 at most ``reach`` voxels beside the foreground along each axis."""
-    near = ndimage.maximum_filter(label[0].numpy() > 0, size=2 * reach + 1, mode="constant")
-    return torch.from_numpy(near.astype(np.uint8))[None]
+def cut_size(window: Sequence[int], stage: Stage) -> tuple[int, ...]:
+    """Voxels that are cut out for a patch: the window, or more, so that turning brings real tissue into its corners."""
+    if not stage.augmentation.p_affine:
+        return tuple(window)
+    return tuple(int(math.ceil(1.375 * edge / 8)) * 8 for edge in window)
 
 
 def training_transforms(window: tuple[int, int, int], stage: Stage) -> Compose:
-    """From whole prepared arrays to one augmented patch of a window.
+    """From a whole prepared case to one augmented patch of a window.
 
-    In goes a dictionary of (1, R, A, S) tensors ``image``, ``label`` and ``near``, and ``teacher`` (its soft map) where
-    the stage has a teacher. Out comes a list of one dictionary: ``image`` (1, *window) and ``label`` (1, *window), or
-    (2, *window) with the teacher's map behind the mask.
+    In goes what :func:`agunetr_train.training.patch_centres.with_centres` gives for ``image``, ``label`` and, where
+    the stage has a teacher, ``teacher`` (its soft map), all at least of :func:`cut_size`. Out comes a list of one
+    dictionary: ``image`` (1, *window) and ``label`` (1, *window), or (2, *window) with the teacher's map behind the
+    mask, float32.
     """
     a = stage.augmentation
     masks = ("label",) if stage.teacher is None else ("label", "teacher")
     placed = ("image", *masks)
-    cut = _cut_size(window) if a.p_affine else window
     steps = [
-        BorderPadd((*placed, NEAR), spatial_border=a.margin_voxels),
-        SpatialPadd((*placed, NEAR), spatial_size=cut),
         RandCropByPosNegLabeld(
             placed,
-            label_key=NEAR,
-            spatial_size=cut,
+            label_key="label",
+            spatial_size=cut_size(window, stage),
             pos=stage.foreground_share,
             neg=1.0 - stage.foreground_share,
             num_samples=1,
-            # Background patches are centred on the body: the air around it teaches nothing.
-            image_key="image",
-            image_threshold=0.0,
+            fg_indices_key=FOREGROUND,
+            bg_indices_key=BACKGROUND,
         ),
-        DeleteItemsd(NEAR),
+        CastToTyped(placed, dtype=torch.float32),
     ]
     steps += _placement(placed, window, a)
     steps += _appearance(masks, a)
     if stage.teacher is not None:
         steps += [ConcatItemsd(masks, name="label"), DeleteItemsd("teacher")]
     return Compose(steps)
-
-
-def _cut_size(window: Sequence[int]) -> tuple[int, ...]:
-    """Larger than the window, so that rotation and stretching bring real tissue into the corners."""
-    return tuple(int(math.ceil(1.375 * edge / 8)) * 8 for edge in window)
 
 
 def _placement(placed: Sequence[str], window: Sequence[int], a: Augmentation) -> list[Transform]:

@@ -12,8 +12,6 @@ interpolated, so that a voxel at the border lies between its neighbours also aft
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +33,7 @@ from agunetr.models.loading import load_bundle
 from agunetr.models.metadata import METADATA
 from agunetr.networks.unetr import GatedUNETR
 from agunetr_train.data.cases import Case
+from agunetr_train.data.preparation import content_key, save_prepared
 from agunetr_train.evaluation.trained_model import trained_network
 from agunetr_train.experiments.definition import Stage
 from agunetr_train.training.warm_start import job_of_folder
@@ -93,26 +92,25 @@ class Teacher:
             cache: folder of prepared cases.
 
         Returns:
-            A file for :func:`load_map`. Two processes may ask at once: the last rename wins, with equal contents.
+            A file for :func:`agunetr_train.data.preparation.map_prepared` with ``teacher``, (1, R, A, S) float16 in
+            [0, 1], on the grid of the prepared case of the same spacing and intensities. Two processes may ask at
+            once: the last rename wins, with equal contents.
+
+        Raises:
+            InputError: the CT cannot be read.
+            OutputError: the cache cannot be written to.
         """
-        image = hashlib.sha256(case.image.read_bytes()).hexdigest()
+        image = content_key(case.image)
         key = (FORMAT, self.model.identity, self.temperature, spacing_mm, tuple(intensity_range), image)
         digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
-        target = cache / f"{case.name}-{spacing_mm:g}mm-teacher-{digest}.npz"
+        target = cache / f"{case.name}-{spacing_mm:g}mm-teacher-{digest}.safetensors"
         if target.is_file():
             return target
         scan, _ = read_volume(case.image)
         grid = prepared_grid(scan, (spacing_mm,) * 3, body_box(scan, intensity_range[0]))
         soft = restore(self._soft(case.name, image, scan), grid, negligible=0.0)
-        cache.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=cache, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, teacher=soft.transpose(2, 1, 0)[None].astype(np.float16))
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        soft = torch.from_numpy(np.ascontiguousarray(soft.transpose(2, 1, 0)[None], dtype=np.float16))
+        save_prepared({"teacher": soft}, target, case)
         return target
 
     def _soft(self, name: str, checksum: str, scan: Volume) -> Volume:
@@ -124,12 +122,6 @@ class Teacher:
             logits = inferer.infer(self._backend.predict, image_tensor(seen)).logit_difference
             self._last = (checksum, tensor_volume((logits / self.temperature).sigmoid(), seen))
         return self._last[1]
-
-
-def load_map(path: Path) -> np.ndarray:
-    """(1, R, A, S) float32 in [0, 1], on the grid of the prepared case of the same spacing and intensities."""
-    with np.load(path) as arrays:
-        return arrays["teacher"].astype(np.float32)
 
 
 def make_teacher(

@@ -14,12 +14,13 @@ from torch.utils.data import DataLoader
 from agunetr.errors import InputError
 from agunetr_train.data.cases import Case
 from agunetr_train.data.preparation import cached_case, map_prepared
-from agunetr_train.experiments.definition import Experiment
+from agunetr_train.experiments.definition import Experiment, Stage
 from agunetr_train.experiments.jobs import Job
-from agunetr_train.training.augmentation import NEAR, near_foreground, training_transforms
-from agunetr_train.training.distillation import Teacher, load_map
+from agunetr_train.training.augmentation import cut_size, training_transforms
+from agunetr_train.training.distillation import Teacher
 from agunetr_train.training.distributed import Processes
 from agunetr_train.training.draws import DrawPlan, PatchDraws, StepSampler
+from agunetr_train.training.patch_centres import with_centres
 
 MOST_WORKERS = 8
 """Loading processes beside a GPU; more wait for each other."""
@@ -34,23 +35,31 @@ class CaseStore:
     Args:
         files: of each case at each spacing.
         maps: of the teacher, in the same order; empty without one.
-        reach: see :func:`agunetr_train.training.augmentation.near_foreground`.
+        window: voxels of a patch.
+        stage: what is done to patches.
     """
 
-    def __init__(self, files: Sequence[Sequence[Path]], maps: Sequence[Sequence[Path]], reach: int) -> None:
+    def __init__(
+        self,
+        files: Sequence[Sequence[Path]],
+        maps: Sequence[Sequence[Path]],
+        window: tuple[int, int, int],
+        stage: Stage,
+    ) -> None:
         self.files = files
         self.maps = maps
-        self.reach = reach
+        self.smallest = cut_size(window, stage)
+        self.stage = stage
         self._opened: dict[tuple[int, int], dict[str, torch.Tensor]] = {}
 
     def __call__(self, case: int, spacing: int) -> dict[str, torch.Tensor]:
-        """(1, R, A, S) ``image``, ``label``, ``near`` and, with a teacher, ``teacher``."""
+        """What :func:`agunetr_train.training.augmentation.training_transforms` takes."""
         if (case, spacing) not in self._opened:
             item = map_prepared(self.files[case][spacing])
-            item[NEAR] = near_foreground(item["label"].float(), self.reach)
             if self.maps:
-                item["teacher"] = torch.from_numpy(load_map(self.maps[case][spacing]))
-            self._opened[case, spacing] = {name: tensor.float() for name, tensor in item.items()}
+                item["teacher"] = map_prepared(self.maps[case][spacing])["teacher"]
+            margin, reach = self.stage.augmentation.margin_voxels, self.stage.foreground_reach
+            self._opened[case, spacing] = with_centres(item, self.smallest, margin, reach)
         return self._opened[case, spacing]
 
 
@@ -68,7 +77,7 @@ def prepare_cases(
     with processes.first_goes_ahead():
         files = [[cached_case(case, mm, seen, experiment.labels, cache) for mm in spacings] for case in cases]
         maps = [[teacher.map_of(case, mm, seen, cache) for mm in spacings] for case in cases] if teacher else []
-    return CaseStore(files, maps, job.stage.foreground_reach)
+    return CaseStore(files, maps, experiment.network_config(job.stage).window, job.stage)
 
 
 def patch_loader(
