@@ -125,7 +125,7 @@ def _arrangeViews(scene, volumeNode, segmentationNode) -> None:
         compositeNode.SetBackgroundVolumeID(volumeNode.GetID())
         logic.FitSliceToBackground()
         sliceNode.JumpSliceByCentering(*centre)
-        scene.keptAlive = (*scene.keptAlive, logic)
+        scene.keptAlive.append(logic)
     viewNode = slicer.vtkMRMLViewNode()
     viewNode.SetName("View1")
     viewNode.SetLayoutName("1")

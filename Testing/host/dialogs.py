@@ -32,8 +32,6 @@ def answered(dialog, text: str):
 
 @inPlaceOfQts
 class QDialog(QtWidgets.QDialog):
-    """QDialog whose exec() is answered at once."""
-
     def exec(self):
         answer = answered(self, " ".join(label.text() for label in self.findChildren(QtWidgets.QLabel)))
         self.done(self.result() if answer is None else int(answer))  # None: the function closed it itself
@@ -41,8 +39,6 @@ class QDialog(QtWidgets.QDialog):
 
 
 class ctkMessageBox(QtWidgets.QMessageBox):
-    """QMessageBox whose exec() is answered at once; the answer is a standard button or a function."""
-
     def exec(self):
         answer = answered(self, self.text())
         self.hide()

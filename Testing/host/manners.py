@@ -46,17 +46,20 @@ class Wrapper(metaclass=WrapperType):
     native: type = shiboken6.Object
 
     def __init__(self, *arguments) -> None:
-        native = type(self).native
-        if "eventFilter" in dir(type(self)) and not hasattr(type(self).eventFilter, "native"):
-            native = filtering(native, self)
-        adopt(self, native(*[unwrap(argument) for argument in arguments]))
+        if any("eventFilter" in vars(base) for base in type(self).__mro__):
+            raise NotImplementedError("the host calls no event filter")
+        self.hostAdopt(type(self).native(*[unwrap(argument) for argument in arguments]))
+
+    def hostAdopt(self, native) -> None:
+        object.__setattr__(self, "hostNative", native)
+        if isinstance(native, QtCore.QObject):
+            vars(native)["hostWrapper"] = self
 
     def __getattr__(self, name: str):
-        native = object.__getattribute__(self, "hostNative")
-        name = ALIASES.get(name, name) if isinstance(native, QtCore.QObject) else name
+        native, name = object.__getattribute__(self, "hostNative"), ALIASES.get(name, name)
         if hasProperty(native, name):
             return wrap(native.property(name))
-        if findSignal(native, name):
+        if name in described(native)[1]:
             return BoundSignal(self, name)
         member = getattr(native, name, None) if offered(type(native), name) else None
         if callable(member) and not isinstance(member, type):
@@ -64,8 +67,7 @@ class Wrapper(metaclass=WrapperType):
         raise AttributeError(f"{type(self).__name__} has no attribute {name}")
 
     def __setattr__(self, name: str, value) -> None:
-        native = object.__getattribute__(self, "hostNative")
-        name = ALIASES.get(name, name) if isinstance(native, QtCore.QObject) else name
+        native, name = object.__getattribute__(self, "hostNative"), ALIASES.get(name, name)
         if hasProperty(native, name):
             setProperty(native, name, value)
         elif type(self) not in _classes.values():
@@ -86,23 +88,13 @@ class Wrapper(metaclass=WrapperType):
     def disconnect(self, signal: str, slot=None) -> bool:
         return BoundSignal(self, signal, signed=True).disconnect(slot)
 
-    def className(self) -> str:
-        return type(self.hostNative).__name__
-
-    def findChild(self, kind, name: str = ""):
-        return next(iter(self.findChildren(kind, name)), None)
-
-    def findChildren(self, kind, name: str = "") -> list:
-        children = [wrap(child) for child in self.hostNative.findChildren(QtCore.QObject)]
-        return [child for child in children if (not name or child.objectName == name) and any(
-            kind in (base, base.__name__) for base in type(child).__mro__)]
-
 
 class BoundSignal:
-    """A signal of one object, as attribute: ``button.clicked.connect(f)``, ``button.clicked()``."""
+    """A signal of one object, as attribute: ``button.clicked.connect(f)``."""
 
     def __init__(self, owner: Wrapper, text: str, signed: bool = False) -> None:
-        self._native, self._signature = owner.hostNative, findSignal(owner.hostNative, text)
+        self._native = owner.hostNative
+        self._signature = described(self._native)[1].get(text.replace(" ", ""))
         if self._signature is None or (signed and "(" not in text):
             raise AttributeError(f"{type(owner).__name__} has no signal {text}")
         self._slots = vars(self._native).setdefault("hostSlots", {}).setdefault(self._signature, [])
@@ -120,14 +112,10 @@ class BoundSignal:
             self._slots.remove(pair)
         return bool(chosen)
 
-    def __call__(self, *arguments) -> None:
-        signal = getattr(self._native, self._signature.partition("(")[0])
-        signal.emit(*[unwrap(argument) for argument in arguments])
 
-
-def record(kind, value, trace) -> None:
-    """An exception that no caller gets."""
-    failures.append("".join(traceback.format_exception(kind, value, trace)))
+def record(*exception) -> None:
+    """Note an exception (type, value, traceback) that no caller gets."""
+    failures.append("".join(traceback.format_exception(*exception)))
     print(failures[-1], file=sys.stderr)
 
 
@@ -146,14 +134,10 @@ def receiver(slot):
     return receive
 
 
-def findSignal(native, text: str) -> str | None:
-    """The signature by which Qt knows an object's signal, which is given with or without its arguments."""
-    found = described(native)[1] if isinstance(native, QtCore.QObject) else {}
-    return found.get(re.sub(r"\s", "", text))
-
-
 def described(native) -> tuple[set[str], dict[str, str]]:
     """The properties of an object's class, and its signals by signature and by name; the first of a name counts."""
+    if not isinstance(native, QtCore.QObject):
+        return set(), {}
     if type(native) not in _described:
         meta = native.metaObject()
         methods = [meta.method(index) for index in range(meta.methodCount())]
@@ -171,8 +155,8 @@ def described(native) -> tuple[set[str], dict[str, str]]:
 
 def hasProperty(native, name: str) -> bool:
     """Whether the object has the property, of its class or a dynamic one."""
-    return isinstance(native, QtCore.QObject) and (
-        name in described(native)[0] or name.encode() in native.dynamicPropertyNames())
+    return name in described(native)[0] or (
+        isinstance(native, QtCore.QObject) and name.encode() in native.dynamicPropertyNames())
 
 
 def setProperty(native, name: str, value) -> None:
@@ -207,22 +191,7 @@ def wrapMember(member, name: str):
             raise TypeError(f"{name}() takes no Python function; connect a signal instead")
         return wrap(member(*values))
 
-    call.__name__, call.native = name, member
     return call
-
-
-def filtering(native: type, wrapper: Wrapper) -> type:
-    """The class *native* whose event filter is the Python subclass's."""
-    made = type(native.__name__, (native,), {"eventFilter": lambda self, watched, event: bool(
-        hasattr(wrapper, "hostNative") and wrapper.eventFilter(wrap(watched), wrap(event)))})
-    _classes[made] = classFor(native)
-    return made
-
-
-def adopt(wrapper: Wrapper, native) -> None:
-    object.__setattr__(wrapper, "hostNative", native)
-    if isinstance(native, QtCore.QObject):
-        vars(native)["hostWrapper"] = wrapper
 
 
 def classFor(native: type) -> type:
@@ -240,16 +209,13 @@ def inPlaceOfQts(native: type) -> type:
     return native
 
 
-_classes[shiboken6.Object] = Wrapper
-
-
 def wrap(value):
     """What Python sees of a value that comes from Qt."""
     if isinstance(value, shiboken6.Object):
         known = vars(value).get("hostWrapper") if isinstance(value, QtCore.QObject) else None
         if known is None:
             known = object.__new__(classFor(type(value)))
-            adopt(known, value)
+            known.hostAdopt(value)
         return known
     return type(value)(wrap(item) for item in value) if type(value) in (list, tuple) else value
 

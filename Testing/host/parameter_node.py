@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import typing
 
 import slicer.util
 import vtk
 
-from .parameter_values import Choice, WithinRange, form, initial, kept, read, split, texts, write
+from .parameter_values import Choice, WithinRange, check, form, initial, read, split, write
 
-WIDGET_PROPERTY = "SlicerParameterName"
 # Which widget can show which type, by which property and signal; the pairs are the application's, like those below.
 NUMBER, TICK = ("value", "valueChanged"), ("checked", "toggled")
 PAIRS = {
@@ -24,26 +22,32 @@ class Parameter:
     """One field of a parameter node or pack, as property; a default that its type refuses is an error."""
 
     def __init__(self, owner: type, name: str, annotated) -> None:
-        self.name, self.type, self.first = name, annotated, initial(annotated)
-        self.first = vars(owner).get(name, self.first)
-        texts(annotated, self.first)
+        self.name, self.type, self.first = name, annotated, vars(owner).get(name, initial(annotated))
+        if form(split(annotated)[0]) != "pack":
+            check(annotated, self.first)
 
     def __get__(self, owner, _cls):
-        return read(owner.node, owner.prefix + self.name, self.type) if owner.node else vars(owner)[self.name]
+        return read(owner.node, owner.prefix + self.name, self.type)
 
     def __set__(self, owner, value) -> None:
-        texts(self.type, value)
-        if owner.node:
+        check(self.type, value)
+        with slicer.util.NodeModify(owner.node):
             write(owner.node, owner.prefix + self.name, self.type, value)
-        else:
-            vars(owner)[self.name] = value
 
 
 class Parameters:
-    """Access to parameters by attributes and by dotted names; those of a node are kept there alone."""
+    """Access to what a node keeps, by attributes and by dotted names: what ``@parameterPack`` makes of a class."""
 
     packed: typing.ClassVar[dict[str, Parameter]] = {}
     node, prefix = None, ""
+
+    def __init__(self, node, prefix: str = "") -> None:
+        vars(self).update(node=node, prefix=prefix)
+
+    def __setattr__(self, name: str, value) -> None:
+        if name not in self.packed:
+            raise AttributeError(f"{type(self).__name__} has no parameter {name}")
+        super().__setattr__(name, value)
 
     def _owner(self, name: str) -> tuple:
         *outer, last = name.split(".")
@@ -59,119 +63,77 @@ class Parameters:
     def setValue(self, name: str, value) -> None:
         setattr(*self._owner(name), value)
 
-    @classmethod
-    def dataType(cls, name: str):
-        """The annotated type of a parameter."""
-        first, _, rest = name.partition(".")
-        if first not in cls.packed:
-            raise ValueError(f"Cannot find a param with the given name: {name}")
-        return split(cls.packed[first].type)[0].dataType(rest) if rest else cls.packed[first].type
-
-
-class Pack(Parameters):
-    """What ``@parameterPack`` makes of a class."""
-
-    def __init__(self, **named) -> None:
-        if set(named) - set(self.packed):
-            raise ValueError(f"{type(self).__name__} has no parameters {set(named) - set(self.packed)}")
-        for name, parameter in self.packed.items():
-            setattr(self, name, named.get(name, copy.copy(parameter.first)))
-
-    @classmethod
-    def keptIn(cls, node, prefix: str):
-        """The pack that a node keeps: what is read and written lies there."""
-        found = object.__new__(cls)
-        vars(found).update(node=node, prefix=prefix)
-        return found
-
-    def __setattr__(self, name: str, value) -> None:
-        if name not in self.packed:
-            raise AttributeError(f"{type(self).__name__} has no parameter {name}")
-        super().__setattr__(name, value)
-
-    def __eq__(self, other) -> bool:
-        return type(self) is type(other) and all(getattr(self, name) == getattr(other, name) for name in self.packed)
-
-    __hash__ = None
+    def dataType(self, name: str):
+        owner, last = self._owner(name)
+        return owner.packed[last].type
 
 
 class ParameterNode(Parameters):
     """What ``@parameterNodeWrapper`` makes of a class."""
 
-    def __init__(self, parameterNode, prefix: str = "") -> None:
-        self.node = self.parameterNode = parameterNode
-        self.prefix, self._guis, self._showing = prefix, {}, False
+    def __init__(self, parameterNode) -> None:
+        super().__init__(parameterNode)
+        vars(self).update(parameterNode=parameterNode, guis={}, showing=False)
+        for name in ("StartModify", "EndModify", "AddObserver", "RemoveObserver", "Modified"):
+            vars(self)[name] = getattr(parameterNode, name)
+        # A new node has none of the values, and neither has one of a scene that was closed. Of a pack all are there or
+        # none: the application does not add a field that a saved scene lacks.
+        there = {key.partition(".")[0] for key in parameterNode.GetParameterNames()}
         for name, parameter in self.packed.items():
-            # A new node has none of the values, and neither has one of a scene that was closed.
-            if not kept(parameterNode, prefix + name):
-                setattr(self, name, parameter.first)
+            if name not in there:
+                write(parameterNode, name, parameter.type, parameter.first)
 
     def connectGui(self, gui) -> int:
-        """Connect the widgets that say by ``SlicerParameterName`` which parameter they show; the tag ends it."""
-        widgets = gui.findChildren("QWidget") if hasattr(gui, "isWidgetType") else list(vars(gui).values())
-        named = {widget.property(WIDGET_PROPERTY): widget for widget in widgets}
-        return self.connectParametersToGui({name: widget for name, widget in named.items() if name})
+        """Connect the widgets of *gui* that say by ``SlicerParameterName`` which parameter they show.
 
-    def connectParametersToGui(self, mapping: dict) -> int:
-        followed = [(name, *connectionOf(widget, self.dataType(name))) for name, widget in mapping.items()]
-        calls = [(signal, self._follower(name, shown)) for name, signal, shown, _show in followed]
+        :returns: what :meth:`disconnectGui` wants.
+        """
+        named = [(widget.property("SlicerParameterName"), widget) for widget in vars(gui).values()]
+        followed = [(name, *connectionOf(widget, self.dataType(name))) for name, widget in named if name]
         shows = [(name, show) for name, _signal, _shown, show in followed]
-        for name, show in shows:
-            show(self.getValue(name))
+        self._toGui(shows)
+        calls = [(signal, self._follower(name, shown)) for name, signal, shown, _show in followed]
         for signal, call in calls:
             signal.connect(call)
         tag = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._toGui(shows))
-        self._guis[tag] = calls
+        self.guis[tag] = calls
         return tag
 
     def disconnectGui(self, tag: int) -> None:
-        if tag in self._guis:
-            self.RemoveObserver(tag)
-        for signal, call in self._guis.pop(tag, ()):
+        self.RemoveObserver(tag)
+        for signal, call in self.guis.pop(tag):
             signal.disconnect(call)
 
     def _follower(self, name: str, shown):
-        def fromGui() -> None:
-            if not self._showing:
-                with slicer.util.NodeModify(self):
-                    self.setValue(name, shown())
-
-        return fromGui
+        return lambda: self.showing or self.setValue(name, shown())
 
     def _toGui(self, shows: list) -> None:
-        if self._showing:
+        if self.showing:
             return
-        self._showing = True
+        vars(self)["showing"] = True
         try:
             with slicer.util.NodeModify(self):
                 for name, show in shows:
                     show(self.getValue(name))
         finally:
-            self._showing = False
+            vars(self)["showing"] = False
 
 
-for _name in ("StartModify", "EndModify", "AddObserver", "RemoveObserver", "Modified"):
-    setattr(ParameterNode, _name, lambda self, *given, _name=_name: getattr(self.parameterNode, _name)(*given))
+def decorator(base: type):
+    """A class decorator: the class, with its own methods, on the base that does the work."""
+
+    def decorate(cls: type) -> type:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        packed = {name: Parameter(cls, name, annotated) for name, annotated in hints.items()}
+        if any(hasattr(base, name) for name in packed):
+            raise ValueError(f"Cannot use a reserved name: {list(packed)}")
+        own = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+        return type(cls.__name__, (base,), {**own, **packed, "packed": packed})
+
+    return decorate
 
 
-def _on(base: type, cls: type) -> type:
-    """The decorated class, with its own methods, on the base that does the work."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    packed = {name: Parameter(cls, name, annotated) for name, annotated in hints.items()}
-    if any(hasattr(base, name) for name in packed):
-        raise ValueError(f"Cannot use a reserved name: {list(packed)}")
-    own = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
-    return type(cls.__name__, (base,), {**own, **packed, "packed": packed})
-
-
-def parameterPack(cls: type) -> type:
-    """Class decorator: several parameters as one, with access by dotted names."""
-    return _on(Pack, cls)
-
-
-def parameterNodeWrapper(cls: type) -> type:
-    """Class decorator: typed parameters, kept in a vtkMRMLScriptedModuleNode."""
-    return _on(ParameterNode, cls)
+parameterPack, parameterNodeWrapper = decorator(Parameters), decorator(ParameterNode)
 
 
 def connectionOf(widget, datatype) -> tuple:
@@ -179,8 +141,8 @@ def connectionOf(widget, datatype) -> tuple:
 
     :raises RuntimeError: the application does not connect this pair.
     """
-    kind, annotations, _ = split(datatype)
-    named = widget.className()
+    kind, annotations = split(datatype)
+    named = type(widget).__name__
     if form(kind) == "node" and named == "qMRMLNodeComboBox":
         widget.nodeTypes = [kind.__name__]
         return widget.currentNodeChanged, lambda: widget.currentNode(), lambda node: widget.setCurrentNode(node)

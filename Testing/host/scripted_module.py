@@ -7,7 +7,6 @@ import sys
 import unittest
 from pathlib import Path
 
-import slicer
 import slicer.util
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import Property
@@ -17,15 +16,19 @@ from .widgets import gives, qMRMLWidget, stored
 
 
 class qSlicerScriptedLoadableModule(QtCore.QObject):
-    """A module as the application lists it."""
+    """A module as the application lists it: its file is run, and describes itself."""
 
     hostMethods = ("widgetRepresentation",)
     _widget = None
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._path = str(path)
         self.setObjectName(path.stem)
+        self._path, specification = str(path), importlib.util.spec_from_file_location(path.stem, path)
+        python = sys.modules[path.stem] = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(python)
+        self._python = getattr(python, path.stem)(wrap(self))
+        setattr(slicer.modules, path.stem.lower(), wrap(self))
 
     def widgetRepresentation(self):
         if self._widget is None:
@@ -54,7 +57,7 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
         setattr(slicer.modules, f"{self._name}Widget", self._python)
         self._python.setup()
         if self._entered:
-            self.enter()
+            self._python.enter()
 
     def enter(self) -> None:
         self._entered = True
@@ -64,20 +67,15 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
         self._entered = False
         self._python.exit()
 
-    self = gives("_python")
-    isEntered = Property(bool, gives("_entered"))
+    self, isEntered = gives("_python"), Property(bool, gives("_entered"))
 
 
 class ScriptedLoadableModule:
-    """A module's description."""
-
     def __init__(self, parent) -> None:
         self.parent = parent
 
 
 class ScriptedLoadableModuleWidget:
-    """A module's panel."""
-
     def __init__(self, parent=None) -> None:
         super().__init__()
         self.moduleName, self.parent, self.layout = type(self).__name__.removesuffix("Widget"), parent, parent.layout()
@@ -99,8 +97,6 @@ class ScriptedLoadableModuleWidget:
 
 
 class ScriptedLoadableModuleLogic:
-    """A module's logic, with one parameter node in the scene."""
-
     def __init__(self, parent=None) -> None:
         super().__init__()
         self.moduleName = type(self).__name__.removesuffix("Logic")
@@ -117,18 +113,5 @@ class ScriptedLoadableModuleLogic:
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):
-    """A module's self test, run inside the application."""
-
     def delayDisplay(self, message: str) -> None:
         slicer.util.delayDisplay(message, 0)
-
-
-def loadModule(path: Path) -> qSlicerScriptedLoadableModule:
-    """Load a module file and let it describe itself."""
-    name, module = path.stem, qSlicerScriptedLoadableModule(path)
-    specification = importlib.util.spec_from_file_location(name, path)
-    sys.modules[name] = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(sys.modules[name])
-    module.python = getattr(sys.modules[name], name)(wrap(module))
-    setattr(slicer.modules, name.lower(), wrap(module))
-    return module

@@ -16,9 +16,7 @@ import slicer
 import slicer.util
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
-from . import dialogs, manners, scripted_module, slicer_application, ui_loader, views, widgets
-from .parameter_node import parameterNodeWrapper, parameterPack
-from .parameter_values import Choice, WithinRange
+from . import dialogs, manners, parameter_node, scripted_module, slicer_application, ui_loader, views, widgets
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("AGUNETRSegment", "AGUNETRTrain")
@@ -39,25 +37,19 @@ class QtModule(types.ModuleType):
         raise AttributeError(f"module 'qt' has no attribute '{name}'")
 
 
-def _module(name: str, *members, **named) -> types.ModuleType:
-    made = types.ModuleType(name)
-    named.update({member.__name__: member for member in members})
-    vars(made).update(named, __all__=list(named))
-    return made
-
-
-CLASSES = {name: manners.classFor(cls) for module in (scripted_module, slicer_application, views, ui_loader, widgets)
+CLASSES = {name: manners.classFor(cls) for module in (scripted_module, slicer_application, ui_loader, views, widgets)
            for name, cls in vars(module).items() if name.startswith(("ctk", "qMRML", "qSlicer"))}
-PARTS = ("", "Logic", "Test", "Widget")
-OFFERED = {
-    "qt": QtModule("qt"),
-    "ctk": _module("ctk", **{name: cls for name, cls in CLASSES.items() if name.startswith("ctk")}),
-    "slicer.i18n": _module("slicer.i18n", tr=lambda text: text, translate=lambda _context, text: text),
-    "slicer.parameterNodeWrapper": _module(
-        "slicer.parameterNodeWrapper", Choice, WithinRange, parameterNodeWrapper, parameterPack),
-    "slicer.ScriptedLoadableModule": _module(
-        "slicer.ScriptedLoadableModule", *(vars(scripted_module)[f"ScriptedLoadableModule{part}"] for part in PARTS)),
-}
+OFFERED = {"qt": QtModule("qt")}
+for _name, _members in (
+        ("ctk", {name: cls for name, cls in CLASSES.items() if name.startswith("ctk")}),
+        ("slicer.i18n", {"tr": lambda text: text, "translate": lambda _context, text: text}),
+        ("slicer.parameterNodeWrapper", {
+            name: getattr(parameter_node, name)
+            for name in ("Choice", "WithinRange", "parameterNodeWrapper", "parameterPack")}),
+        ("slicer.ScriptedLoadableModule", {
+            name: cls for name, cls in vars(scripted_module).items() if name.startswith("ScriptedLoadableModule")})):
+    OFFERED[_name] = types.ModuleType(_name)
+    vars(OFFERED[_name]).update(_members, __all__=list(_members))
 
 
 class Application:
@@ -70,7 +62,7 @@ class Application:
     def openModule(self, name: str):
         """Load a module file where that was not done yet, and show the module; its Python widget is returned."""
         if name not in self._modules:
-            self._modules[name] = scripted_module.loadModule(ROOT / name / f"{name}.py")
+            self._modules[name] = scripted_module.qSlicerScriptedLoadableModule(ROOT / name / f"{name}.py")
             self.native.startupCompleted.emit()
         self.window.show()
         slicer.util.selectModule(name)
@@ -78,7 +70,6 @@ class Application:
         return slicer.util.getModuleWidget(name)
 
     def leaveModule(self) -> None:
-        """Show no module, as when the user goes to another one."""
         slicer.util.selectModule("")
 
     def processEvents(self) -> None:
@@ -86,7 +77,6 @@ class Application:
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
 
     def wait(self, condition, value=True, seconds: float = 30.0) -> None:
-        """Let the event loop run until *condition()* is *value*."""
         end = time.monotonic() + seconds
         while condition() != value:
             if time.monotonic() > end:
@@ -94,22 +84,10 @@ class Application:
             self.processEvents()
             time.sleep(0.005)
 
-    def render(self) -> None:
-        """Draw the views as they are now; before this they stay black."""
-        views.rendering = True
-        self.processEvents()
-        for widget in self.native.layoutManager().shown():
-            widget.render()
-
-    def grab(self, path: Path) -> Path:
-        """Save a picture of the window."""
-        self.processEvents()
-        self.window.grab().save(str(path))
-        return path
-
     def close(self) -> None:
-        """What the application does when it closes: the shown module is left, then every module is unloaded."""
+        """Close as the application does: the shown module is left, the layout noted, then every module is unloaded."""
         self.leaveModule()
+        self.native.userSettings().setValue("MainWindow/layout", self.native.layoutManager().layout)
         for name in self._modules:
             self.native.moduleManager().moduleAboutToBeUnloaded.emit(name)
         self.processEvents()
@@ -120,7 +98,7 @@ def application(folder: Path | None = None):
     """Start the application, in a folder of its own; at the end it closes and everything that it put in place goes."""
     offered = {name.removeprefix("slicer."): member for name, member in {**CLASSES, **OFFERED}.items()
                if name.startswith(("slicer.", "qMRML", "qSlicer"))}
-    before, views.rendering = dict(sys.modules), False
+    before = dict(sys.modules)
     for leftover in (manners.failures, dialogs.answers, dialogs.shown, dialogs.opened):
         leftover.clear()
     QtCore.qInstallMessageHandler(lambda _kind, _context, text: "does not support" in text or print(text))

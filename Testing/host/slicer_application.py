@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import types
 from pathlib import Path
 
+import bare_slicer
 import slicer
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import Property, Signal
@@ -14,14 +14,12 @@ from .manners import BoundSignal, wrap
 from .views import qSlicerLayoutManager
 from .widgets import gives, observations
 
-# The logics of the core's modules; the application makes them when it loads the modules.
-LOGICS = ("VolumesLogic", "SegmentationsModuleLogic", "SubjectHierarchyModuleLogic", "TablesLogic", "MarkupsLogic",
-          "SequencesLogic", "ModelsLogic", "CamerasModuleLogic")
+# The logics of the core's modules that only a view or a playing sequence needs.
+MORE_LOGICS = {"Markups": "vtkSlicerMarkupsLogic", "Sequences": "vtkSlicerSequencesLogic",
+               "Models": "vtkSlicerModelsLogic", "Cameras": "vtkSlicerCamerasModuleLogic"}
 
 
 class qSlicerModuleManager(QtCore.QObject):
-    """The loaded modules."""
-
     moduleAboutToBeUnloaded = Signal(str)
     hostSignals, hostMethods = ("moduleAboutToBeUnloaded(QString)",), ("module",)
 
@@ -30,9 +28,7 @@ class qSlicerModuleManager(QtCore.QObject):
 
 
 class qSlicerCoreIOManager(QtCore.QObject):
-    """Reads volumes, and writes scenes as bundles."""
-
-    hostMethods = ("loadNodes", "saveNodes")
+    hostMethods = ("loadNodes",)
 
     def loadNodes(self, kind: str, properties: dict, loaded, _messages=None) -> bool:
         path = properties["fileName"]
@@ -42,16 +38,8 @@ class qSlicerCoreIOManager(QtCore.QObject):
             loaded.AddItem(node)
         return node is not None
 
-    def saveNodes(self, _kind: str, properties: dict, _messages=None) -> bool:
-        path = properties["fileName"]
-        slicer.mrmlScene.SetRootDirectory(str(Path(path).parent))
-        slicer.mrmlScene.SetURL(path)
-        return path.endswith(".mrb") and bool(slicer.mrmlScene.WriteToMRB(path, None))
-
 
 class qSlicerModuleSelectorToolBar(QtWidgets.QScrollArea):
-    """What chooses the module, here with its panel."""
-
     hostMethods = ("selectModule",)
     selected = ""
 
@@ -72,16 +60,13 @@ class qSlicerModuleSelectorToolBar(QtWidgets.QScrollArea):
 
 
 class qSlicerMainWindow(QtWidgets.QMainWindow):
-    """The module panel on the left, the views on the right."""
-
     hostMethods, moduleSelector = ("moduleSelector",), gives("_selector")
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("qSlicerMainWindow")
         self.setCentralWidget(QtWidgets.QWidget())
-        dock, self._selector = QtWidgets.QDockWidget(self), qSlicerModuleSelectorToolBar()
-        self._selector.setWidgetResizable(True)
+        dock, self._selector = QtWidgets.QDockWidget(self), qSlicerModuleSelectorToolBar(widgetResizable=True)
         dock.setWidget(self._selector)
         self.addDockWidget(QtCore.Qt.DockWidgetArea.LeftDockWidgetArea, dock)
         self.resize(1400, 900)
@@ -100,20 +85,9 @@ class qSlicerApplication(QtWidgets.QApplication):
         ini = QtCore.QSettings.Format.IniFormat
         QtCore.QSettings.setDefaultFormat(ini)
         QtCore.QSettings.setPath(ini, QtCore.QSettings.Scope.UserScope, folder)
-        self._settings, self._folder = QtCore.QSettings(f"{folder}/settings.ini", ini), folder
-        self._scene, self._logic = slicer.vtkMRMLScene(), slicer.vtkSlicerApplicationLogic()
+        self._settings, self._folder, self._scene = QtCore.QSettings(), folder, bare_slicer.newScene(MORE_LOGICS)
         self._manager, self._io, self.window = qSlicerModuleManager(), qSlicerCoreIOManager(), qSlicerMainWindow()
-        self._logic.SetMRMLScene(self._scene)
-        slicer.mrmlScene, slicer.modules = self._scene, types.SimpleNamespace()
-        self._logics = {name.removesuffix("Logic").removesuffix("Module"): getattr(slicer, f"vtkSlicer{name}")()
-                        for name in LOGICS}
-        self._logics["Colors"] = self._logic.GetColorLogic()
-        for name, logic in self._logics.items():
-            logic.SetMRMLApplicationLogic(self._logic)
-            logic.SetMRMLScene(self._scene)
-            self._logic.SetModuleLogic(name, logic)
-            setattr(slicer.modules, name.lower(), types.SimpleNamespace(name=name, logic=lambda logic=logic: logic))
-        self._logics["Colors"].AddDefaultColorNodes()
+        self._logic = self._scene.keptAlive[0]
         self._layouts = qSlicerLayoutManager(self._scene, self._logic, self.window.centralWidget())
 
     def release(self) -> None:
@@ -126,7 +100,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         while observations:
             caller, tag = observations.pop()
             caller.RemoveObserver(tag)
-        for logic in (*self._logics.values(), self._logic):
+        for logic in self._scene.keptAlive:
             logic.SetMRMLScene(None)
         self._scene.RemoveAllObservers()
         self._scene.Clear(1)
@@ -134,7 +108,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         self.processEvents()
 
     applicationLogic, userSettings, moduleManager = gives("_logic"), gives("_settings"), gives("_manager")
-    coreIOManager, layoutManager, temporaryPath = gives("_io"), gives("_layouts"), Property(str, gives("_folder"))
     testingEnabled, _testing = gives("_testing"), False
+    coreIOManager, layoutManager, temporaryPath = gives("_io"), gives("_layouts"), Property(str, gives("_folder"))
     slicerHome, revision, arch, os = (
         Property(str, lambda self, value=value: value) for value in (sys.prefix, "0", "amd64", sys.platform))

@@ -7,8 +7,6 @@ from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 from . import dialogs
 from .manners import unwrap
 
-NONE = QtCore.Qt.KeyboardModifier.NoModifier
-
 
 def answer(*answers) -> None:
     """What the user does in the next dialogs: a button's name ("Yes"), a path, or a function of the dialog."""
@@ -30,11 +28,6 @@ def reach(widget):
     return native
 
 
-def clickAt(native, place) -> None:
-    QtTest.QTest.mouseClick(native, QtCore.Qt.MouseButton.LeftButton, NONE, place)
-    QtCore.QCoreApplication.processEvents()
-
-
 def press(widget, keys: str) -> None:
     """Press a key combination, for example "Ctrl+Return", while *widget* has the focus."""
     native, combination = unwrap(widget), QtGui.QKeySequence(keys)[0]
@@ -53,19 +46,15 @@ def click(widget) -> None:
         place = QtCore.QPoint(40, 10)
     elif isinstance(native, QtWidgets.QCheckBox):
         place.setX(8)
-    clickAt(native, place)
+    QtTest.QTest.mouseClick(native, QtCore.Qt.MouseButton.LeftButton, pos=place)
+    QtCore.QCoreApplication.processEvents()
 
 
 def tick(view, row: int, column: int = 0) -> None:
-    """Click the tick box of an item in a list or table."""
+    """Turn the tick box of an item in a list or table, with the keyboard."""
     native = reach(view)
-    index, option = native.model().index(row, column), QtWidgets.QStyleOptionViewItem()
-    native.scrollTo(index)
-    option.initFrom(native)
-    option.rect = native.visualRect(index)
-    option.features |= QtWidgets.QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
-    box = native.style().subElementRect(QtWidgets.QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, native)
-    clickAt(native.viewport(), box.center())
+    native.setCurrentIndex(native.model().index(row, column))
+    press(native, "Space")
 
 
 def choose(widget, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import weakref
 
 import shiboken6
@@ -33,7 +34,7 @@ def stored(kind, default, after: str = ""):
     def write(self, value) -> None:
         vars(self).setdefault("hostStored", {})[write] = value
         if after:
-            getattr(self, after)()
+            operator.attrgetter(after)(self)()
 
     return Property(kind, lambda self: vars(self).get("hostStored", {}).get(write, default), write)
 
@@ -72,30 +73,20 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self.setChecked(True)
         self.setContentsMargins(0, self.HEIGHT, 0, 0)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Preferred, QtWidgets.QSizePolicy.Policy.Preferred)
         self.toggled.connect(self._showContents)
 
     def _showContents(self, shown: bool) -> None:
-        for child in self.children():
-            if isinstance(child, QtWidgets.QWidget):
-                if not shown:  # what the module hides itself stays hidden when the section opens
-                    child.setProperty("hostHidden", child.isHidden())
-                child.setVisible(shown and not child.property("hostHidden"))
-        self.updateGeometry()
+        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly):
+            if not shown:  # what the module hides itself stays hidden when the section opens
+                child.setProperty("hostHidden", child.isHidden())
+            child.setVisible(shown and not child.property("hostHidden"))
+        self.setMaximumHeight(2**24 - 1 if shown else self.HEIGHT)
         self.contentsCollapsed.emit(not shown)
 
     def childEvent(self, event) -> None:
         polished = event.type() == QtCore.QEvent.Type.ChildPolished
         if polished and not self.isChecked() and isinstance(event.child(), QtWidgets.QWidget):
             event.child().setVisible(False)
-
-    def sizeHint(self) -> QtCore.QSize:
-        size = self.layout().totalSizeHint() if self.layout() and self.isChecked() else QtCore.QSize(0, 0)
-        return size.expandedTo(QtCore.QSize(60, self.HEIGHT))
-
-    def minimumSizeHint(self) -> QtCore.QSize:
-        size = self.layout().totalMinimumSize() if self.layout() and self.isChecked() else QtCore.QSize(0, 0)
-        return size.expandedTo(QtCore.QSize(60, self.HEIGHT))
 
     def hitButton(self, position) -> bool:
         return position.y() < self.HEIGHT
@@ -111,10 +102,8 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
 
 
 class ctkPathLineEdit(QtWidgets.QWidget):
-    """A path with a history."""
-
     currentPathChanged = Signal(str)
-    hostSignals, hostMethods = ("currentPathChanged(QString)",), ("addCurrentPathToHistory", "comboBox")
+    hostSignals, hostMethods = ("currentPathChanged(QString)",), ("addCurrentPathToHistory",)
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
@@ -126,13 +115,12 @@ class ctkPathLineEdit(QtWidgets.QWidget):
     def addCurrentPathToHistory(self) -> None:
         self._combo.insertItem(0, self.currentPath)
 
-    comboBox, currentPath = gives("_combo"), passedOn(str, "_combo", "currentText", "setEditText")
-    filters, settingKey, showHistoryButton = stored(int, 1), stored(str, ""), stored(bool, True)
+    currentPath = passedOn(str, "_combo", "currentText", "setEditText")
+    filters, nameFilters = stored(int, 1), stored("QStringList", [])
+    settingKey, showHistoryButton = stored(str, ""), stored(bool, True)
 
 
 class ctkSliderWidget(QtWidgets.QWidget):
-    """A slider with a spin box."""
-
     valueChanged = Signal(float)
     hostSignals = ("valueChanged(double)",)
     STEPS = 1000
@@ -157,8 +145,6 @@ class ctkSliderWidget(QtWidgets.QWidget):
 
 
 class qMRMLWidget(QtWidgets.QWidget):
-    """A module's panel: it is told the scene."""
-
     mrmlSceneChanged = Signal(object)
     hostSignals, hostMethods = ("mrmlSceneChanged(vtkMRMLScene*)",), ("setMRMLScene", "mrmlScene")
     scene, mrmlScene = None, gives("scene")
@@ -169,75 +155,80 @@ class qMRMLWidget(QtWidgets.QWidget):
             self.mrmlSceneChanged.emit(scene)
 
 
+class qMRMLSortFilterProxyModel(QtCore.QObject):
+    changed = Signal()
+    hiddenNodeIDs = stored("QStringList", [], after="changed.emit")
+
+
 class qMRMLNodeComboBox(qMRMLWidget):
     """The nodes of some classes, by name, with one chosen."""
 
-    currentNodeChanged, currentNodeIDChanged = Signal(object), Signal(str)
-    hostSignals = ("currentNodeChanged(vtkMRMLNode*)", "currentNodeIDChanged(QString)")
-    hostMethods = ("addAttribute", "currentNode", "nodeCount", "setCurrentNode")
+    currentNodeChanged = Signal(object)
+    hostSignals = ("currentNodeChanged(vtkMRMLNode*)",)
+    hostMethods = ("addAttribute", "currentNode", "nodeCount", "setCurrentNode", "sortFilterProxyModel")
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
-        self._combo, self._current, self._attributes, self._followed = QtWidgets.QComboBox(self), None, [], []
+        self._combo, self._proxy = QtWidgets.QComboBox(self), qMRMLSortFilterProxyModel(self)
+        self._current, self._entries, self._attributes, self._followed = None, [], {}, []
         row(self, self._combo)
         self._combo.setEnabled(False)
-        self._combo.activated.connect(lambda index: self.setCurrentNode(self._combo.itemData(index)))
+        self._combo.activated.connect(
+            lambda index: self.setCurrentNode(self.scene.GetNodeByID(self._combo.itemData(index))))
+        self._proxy.changed.connect(self._update)
         self.mrmlSceneChanged.connect(self._followScene)
 
     def _followScene(self, scene) -> None:
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent) if scene else ():
-            observe(scene, event, self, "update_")
+            observe(scene, event, self, "_update")
         self._combo.setEnabled(scene is not None)
-        self.update_()
+        self._update()
 
-    def nodes(self) -> list:
-        """The nodes that may be chosen, in the scene's order."""
-        found = [self.scene.GetNthNode(index) for index in range(self.scene.GetNumberOfNodes() if self.scene else 0)]
-        return [node for node in found if not node.GetHideFromEditors()
-                and any(node.GetClassName() == kind or (self.showChildNodeTypes and node.IsA(kind))
-                        for kind in self.nodeTypes)
-                and all(node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name))
-                        for kind, name, value in self._attributes if node.IsA(kind))]
+    def _nodes(self) -> list:
+        return [node for node in (self.scene.GetNodes() if self.scene else ()) if self._accepts(node)]
 
-    def update_(self, _data=None) -> None:
+    def _accepts(self, node) -> bool:
+        """The rules of the application's filter: of a node's types, the first that fits decides."""
+        fitting = [kind for kind in self.nodeTypes if node.IsA(kind)
+                   and (self.showChildNodeTypes or node.GetClassName() == kind)]
+        if not fitting or node.GetHideFromEditors() or node.GetID() in self._proxy.hiddenNodeIDs:
+            return False
+        name, value = self._attributes.get(fitting[0], (None, None))
+        return not name or node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name))
+
+    def _update(self, _data=None) -> None:
         """Show the nodes that there are now; a chosen one that went gives way to the first, or to none."""
         if self.scene and self.scene.IsBatchProcessing():
             return
-        nodes = self.nodes()
+        nodes = self._nodes()
         for node in [node for node in nodes if node not in self._followed]:
             self._followed.append(node)
-            observe(node, vtk.vtkCommand.ModifiedEvent, self, "_rename")
-        self._combo.clear()
-        for name, nodeId in [("None", "")] * self.noneEnabled + [(node.GetName(), node.GetID()) for node in nodes]:
-            self._combo.addItem(name, nodeId)
+            observe(node, vtk.vtkCommand.ModifiedEvent, self, "_update")
+        entries = [("None", "")] * self.noneEnabled + [(node.GetName(), node.GetID()) for node in nodes]
+        if entries != self._entries:
+            self._entries = entries
+            self._combo.clear()
+            for entry in entries:
+                self._combo.addItem(*entry)
         kept = self._current in nodes or self.noneEnabled or not nodes
         self.setCurrentNode(self._current if kept else nodes[0])
 
-    def _rename(self, _data) -> None:
-        shown = [self._combo.itemText(index) for index in range(self._combo.count()) if self._combo.itemData(index)]
-        if shown != [node.GetName() for node in self.nodes()]:
-            self.update_()
-
     def setCurrentNode(self, node) -> None:
-        if isinstance(node, str):
-            node = self.scene.GetNodeByID(node) if self.scene and node else None
-        before, self._current = self._current, node if node in self.nodes() else None
+        before, self._current = self._current, node if node in self._nodes() else None
         self._combo.setCurrentIndex(self._combo.findData(self.currentNodeID))
         if self._current is not before:
             self.currentNodeChanged.emit(self._current)
-            self.currentNodeIDChanged.emit(self.currentNodeID)
-
-    def nodeCount(self) -> int:
-        return len(self.nodes())
 
     def addAttribute(self, kind: str, name: str, value=None) -> None:
-        self._attributes.append((kind, name, value))
-        self.update_()
+        if kind not in self.nodeTypes:
+            raise ValueError(f"{kind} is none of {self.nodeTypes}")  # the application does nothing, and says nothing
+        self._attributes[kind] = name, value
+        self._update()
 
-    currentNode = gives("_current")
-    currentNodeID = Property(str, lambda self: self._current.GetID() if self._current else "", setCurrentNode)
-    nodeTypes = stored("QStringList", [], "update_")
-    showChildNodeTypes, noneEnabled = stored(bool, True, "update_"), stored(bool, False, "update_")
+    currentNode, sortFilterProxyModel, nodeCount = gives("_current"), gives("_proxy"), lambda self: len(self._nodes())
+    currentNodeID = Property(str, lambda self: self._current.GetID() if self._current else "")
+    nodeTypes = stored("QStringList", [], "_update")
+    showChildNodeTypes, noneEnabled = stored(bool, True, "_update"), stored(bool, False, "_update")
     # Offered as entries of the list, which the modules here switch off.
     addEnabled, removeEnabled = stored(bool, False), stored(bool, False)
 

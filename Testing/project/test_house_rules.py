@@ -23,6 +23,12 @@ def test_a_file_does_one_thing_and_fits_in_a_head():
     assert {str(path.relative_to(ROOT)): lines for path, lines in lengths.items() if lines > LONGEST} == {}
 
 
+def test_the_stand_in_of_the_application_stays_small():
+    """What it stands for is tested in the application itself; whoever lets it grow builds a second one."""
+    lengths = [len(path.read_text(encoding="utf-8").splitlines()) for path in python_files(ROOT / "Testing" / "host")]
+    assert sum(lengths) < 1500 and max(lengths) < 300
+
+
 def test_names_explain_themselves():
     assert [str(path.relative_to(ROOT)) for path in python_files() if VAGUE.search(path.name)] == []
 

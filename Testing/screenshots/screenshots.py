@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "Testing"))
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "Testing" / "demo")]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
@@ -24,6 +24,7 @@ import numpy as np  # noqa: E402
 import slicer  # noqa: E402
 import slicer.util  # noqa: E402
 import vtk  # noqa: E402
+from drawn_view import drawViews  # noqa: E402
 
 RUN_SECONDS = 1800.0
 SECTIONS = ("setup", "inputs", "models", "options", "log", "results", "compare", "attention", "batch")
@@ -51,8 +52,9 @@ class Tour:
             button = getattr(self.ui, f"{section}CollapsibleButton")
             if button.enabled and button.collapsed == (section in sections):
                 host.click(button)
-        self.app.render()
-        path = self.app.grab(self.output / f"{name}.png")
+        drawViews(self.app)
+        path = self.output / f"{name}.png"
+        self.app.window.grab().save(str(path))
         print(f"  {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}", flush=True)
 
     def idle(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("PySide6")
 pytest.importorskip("torch", reason="importing verifies the network")
 import host  # noqa: E402
+import slicer.util  # noqa: E402
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "AGUNETRSegment" / "Resources" / "Models" / "compact-base"
 NAMES = ["compact-base", "compact-gated"]
@@ -92,7 +93,7 @@ def test_import_card_folder_and_remove(opened, tmp_path):
     assert "my-model" in widget.panel.parameterNode.models
 
     cards = []
-    host.answer(lambda dialog: cards.append(dialog.findChild("QTextBrowser", "modelCardBrowser").toPlainText()))
+    host.answer(lambda dialog: cards.append(slicer.util.findChildren(dialog, "modelCardBrowser")[0].toPlainText()))
     host.click(ui.showModelCardButton)
     assert "Research use only" in cards[0]
     host.click(ui.openModelFolderButton)

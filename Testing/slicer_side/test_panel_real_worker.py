@@ -293,7 +293,9 @@ def test_a_saved_scene_shows_what_was_shown(opened, tmp_path):
     shown = [[ui.resultsTable.item(row, column).text() for column in range(ui.resultsTable.columnCount)]
              for row in range(ui.resultsTable.rowCount)]
     runs, ticked = ui.resultRunComboBox.count, list(opened.panel.parameterNode.models)
-    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.SetRootDirectory(str(tmp_path))
+    slicer.mrmlScene.SetURL(str(tmp_path / "scene.mrb"))
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"), None)
     slicer.mrmlScene.Clear(0)
     opened.app.processEvents()
     assert ui.resultsTable.rowCount == 0 and ui.inputSelector.currentNode() is None

@@ -25,7 +25,7 @@ def sceneWithViews():
     layoutLogic = slicer.vtkMRMLLayoutLogic()
     layoutLogic.SetMRMLScene(scene)
     scene.GetFirstNodeByClass("vtkMRMLLayoutNode").SetViewArrangement(FOUR_UP)
-    scene.keptAlive = (*scene.keptAlive, layoutLogic)
+    scene.keptAlive.append(layoutLogic)
     for name in ("Red", "Yellow", "Green"):
         compositeNode = slicer.vtkMRMLSliceCompositeNode()
         compositeNode.SetLayoutName(name)
