@@ -7,7 +7,7 @@ import slicer
 import slicer.util
 
 from .comparison import Comparison
-from .comparison_layout import columns
+from .comparison_layout import LAYOUT_ID, columns
 from .difference_navigation import DifferenceTour
 from .difference_nodes import addDifference, differenceNode, removeDifference
 from .errors import SegmentationError
@@ -18,6 +18,7 @@ from .translation import _
 
 # The window gives new views their size only after the click was handled.
 FRAME_AFTER_MILLISECONDS = 50
+LAYOUT_SETTING = "MainWindow/layout"
 
 
 class CompareSection:
@@ -78,7 +79,14 @@ class CompareSection:
 
     def close(self) -> None:
         """Stop watching the scene; what is shown stays, and the module finds it when it comes again."""
+        self._correctNextStart()
         self.comparison.close()
+
+    def _correctNextStart(self) -> None:
+        """An application that closes has noted its layout for the next start; that start will not know ours."""
+        settings = slicer.app.userSettings()
+        if str(settings.value(LAYOUT_SETTING)) == str(LAYOUT_ID):
+            settings.setValue(LAYOUT_SETTING, self.comparison.arrangementBefore)
 
     def _options(self):
         return self._panel.parameterNode.compare

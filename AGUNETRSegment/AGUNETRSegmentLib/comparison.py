@@ -71,6 +71,13 @@ class Comparison:
         return len(self.nodes) == 2 and layoutNode is not None and layoutNode.GetViewArrangement() == LAYOUT_ID
 
     @property
+    def arrangementBefore(self) -> int:
+        """The number of the layout that leaving puts back; the four-up view where nothing is remembered."""
+        layoutNode = self.scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        usual = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        return self.memory.before(layoutNode, "ViewArrangement", usual) if layoutNode else usual
+
+    @property
     def nodes(self) -> list:
         """The compared segmentation nodes: two, or fewer where one was deleted."""
         memory = self.memory.node

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import slicer
+
+from .result_sets import GATE
 from .sequence_frames import FrameSource
 from .translation import _
 from .volume_check import VolumeNotes, volumeProblem
@@ -40,6 +43,7 @@ class InputSection:
 
     def update(self) -> None:
         """Show what is to be said about the CT."""
+        self._hideMaps()
         parameterNode = self._panel.parameterNode
         volumeNode = parameterNode.inputVolume if parameterNode else None
         note, frames = "", None
@@ -57,6 +61,19 @@ class InputSection:
 
     def close(self) -> None:
         """Nothing to take down."""
+
+    def _hideMaps(self) -> None:
+        """Attention maps are scalar volumes like the CT; they are not offered in its place.
+
+        By their ids: the selector's own filter by attributes can only ask for one, not refuse one.
+        """
+        scene = slicer.mrmlScene
+        count = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+        volumes = [scene.GetNthNodeByClass(index, "vtkMRMLScalarVolumeNode") for index in range(count)]
+        maps = [node.GetID() for node in volumes if node.GetAttribute(GATE)]
+        offered = self._ui.inputSelector.sortFilterProxyModel()
+        if list(offered.hiddenNodeIDs) != maps:
+            offered.hiddenNodeIDs = maps
 
     def _onCollapsed(self, _collapsed: bool) -> None:
         self.update()

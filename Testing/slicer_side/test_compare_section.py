@@ -147,6 +147,13 @@ def test_closing_the_scene_while_comparing(panel):
     assert not panel.ui.attentionShownCheckBox.enabled
 
 
+def test_the_next_start_shows_the_layout_from_before_the_comparison(panel):
+    before = layout()
+    host.click(panel.ui.compareButton)
+    panel.app.close()
+    assert int(slicer.app.userSettings().value("MainWindow/layout")) == before != layout()
+
+
 def test_the_comparison_outlives_a_visit_to_another_module(panel):
     host.click(panel.ui.compareButton)
     shown = layout()
@@ -158,6 +165,18 @@ def test_the_comparison_outlives_a_visit_to_another_module(panel):
     slicer.app.layoutManager().setLayout(3)
     panel.app.openModule("AGUNETRSegment")
     assert layout() == 3 and not panel.ui.compareButton.checked
+
+
+def test_a_map_is_no_ct(panel):
+    """Maps of our own runs are scalar volumes, too."""
+    offered = panel.ui.inputSelector
+    assert panel.ui.attentionMapSelector.nodeCount() == 1 and offered.nodeCount() == 1
+    addMap(slicer.mrmlScene, panel.volume, "another")
+    panel.app.processEvents()
+    assert panel.ui.attentionMapSelector.nodeCount() == 2 and offered.currentNode() is panel.volume
+    slicer.mrmlScene.RemoveNode(panel.volume)
+    panel.app.processEvents()
+    assert offered.nodeCount() == 0 and offered.currentNode() is None
 
 
 def test_a_map_over_the_slices_and_off_again(panel):
