@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from .errors import SegmentationError
 from .translation import _
 
 NAME = "AGUNETRPhantom"
+SPLEEN_NAME = f"{NAME} spleen"
+SCHEME = "agunetr:"
+CT_FILE, SPLEEN_FILE = "ct.nii.gz", "spleen.nii.gz"
 THUMBNAIL = Path(__file__).resolve().parents[1] / "Resources" / "Icons" / "AGUNETRPhantom.png"
 # Coarse enough to be segmented within seconds on any computer, fine enough to look like a CT.
 SPACING_MM = ("1.5", "1.5", "3")
@@ -32,12 +36,38 @@ def registerSampleData() -> None:
         category="AGUNETR",
         sampleName=NAME,
         thumbnailFileName=str(THUMBNAIL),
-        # Sample Data wants an address of every source; the custom downloader does without it.
-        uris=f"agunetr:{NAME}",
-        fileNames=f"{NAME}.nii.gz",
-        nodeNames=NAME,
+        # What a script gets that asks Sample Data for the sample: it downloads addresses, so ours become files first.
+        uris=[SCHEME + CT_FILE, SCHEME + SPLEEN_FILE],
+        fileNames=[f"{NAME}.nii.gz", f"{NAME}-spleen.nii.gz"],
+        nodeNames=[NAME, SPLEEN_NAME],
+        loadFileTypes=["VolumeFile", "SegmentationFile"],
+        # What a click on the picture does: nobody has to wait.
         customDownloader=loadPhantom,
     )
+    SampleData.SampleDataLogic.registerUrlRewriteRule("AGUNETR", drawnFile)
+
+
+def drawnFile(address: str) -> str:
+    """The address of a file that Sample Data can copy in place of one of ours; other addresses stay as they are.
+
+    For ``SampleData.downloadSample("AGUNETRPhantom")``: the phantom is drawn at the first use, in a child process, and
+    waited for; the application stays responsive.
+
+    :raises SegmentationError: it could not be drawn.
+    """
+    if not address.startswith(SCHEME):
+        return address
+    folder = Path(slicer.app.temporaryPath) / NAME
+    path = folder / address.removeprefix(SCHEME)
+    if not path.is_file():
+        outcome: list = []
+        _draw(folder, lambda: outcome.append(None), outcome.append)
+        while not outcome:
+            slicer.app.processEvents()
+            time.sleep(0.03)  # a tight loop would starve the threads that read the child's output
+        if outcome[0]:
+            raise outcome[0]
+    return path.as_uri()
 
 
 def loadPhantom(_source=None, loaded: Callable[[object, object], None] | None = None,
@@ -50,7 +80,7 @@ def loadPhantom(_source=None, loaded: Callable[[object, object], None] | None = 
     """
     folder = Path(tempfile.mkdtemp(prefix="AGUNETR-phantom-", dir=slicer.app.temporaryPath))
 
-    def onFinished(_events: list[dict]) -> None:
+    def onFinished() -> None:
         try:
             nodes = _load(folder)
         finally:
@@ -62,17 +92,22 @@ def loadPhantom(_source=None, loaded: Callable[[object, object], None] | None = 
         shutil.rmtree(folder, ignore_errors=True)
         (failed or _show)(error)
 
+    _draw(folder, onFinished, onFailed)
+
+
+def _draw(folder: Path, finished: Callable[[], None], failed: Callable[[SegmentationError], None]) -> None:
+    """Draw the phantom's files into a folder, in a child process; one of the callbacks follows."""
     patient = ["--seed", PATIENT, "--contrast", "portal", "--spacing", *SPACING_MM]
-    arguments = ["phantom", "--output", str(folder), *patient]
+    arguments = ["phantom", "--overwrite", "--output", str(folder), *patient]
     try:
-        EngineCommand(qt.QTimer.singleShot).start(arguments, onFinished, onFailed)
+        EngineCommand(qt.QTimer.singleShot).start(arguments, lambda _events: finished(), failed)
     except SegmentationError as error:
-        onFailed(error)
+        failed(error)
 
 
 def _load(folder: Path) -> tuple[object, object]:
-    volumeNode = slicer.util.loadVolume(str(folder / "ct.nii.gz"), {"name": NAME})
-    segmentationNode = slicer.util.loadSegmentation(str(folder / "spleen.nii.gz"), {"name": f"{NAME} spleen"})
+    volumeNode = slicer.util.loadVolume(str(folder / CT_FILE), {"name": NAME})
+    segmentationNode = slicer.util.loadSegmentation(str(folder / SPLEEN_FILE), {"name": SPLEEN_NAME})
     segmentation = segmentationNode.GetSegmentation()
     segmentation.GetNthSegment(0).SetName("spleen")
     for node in (volumeNode, segmentationNode):
