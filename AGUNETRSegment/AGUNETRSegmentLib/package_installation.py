@@ -134,7 +134,13 @@ class PackageInstallation:
         :raises SegmentationError: it failed.
         """
         self._begin()
-        names = {canonicalName(path.name.split("-")[0]) for path in folder.iterdir() if path.suffix == ".whl"}
+        try:
+            names = {canonicalName(path.name.split("-")[0]) for path in folder.iterdir() if path.suffix == ".whl"}
+        except OSError as error:
+            raise SegmentationError(
+                "input", _('The folder "{folder}" cannot be read: {reason}.').format(
+                    folder=folder, reason=error.strerror or error),
+                _("Copy the wheels into a folder of your own and choose that one.")) from error
         if not names:
             raise SegmentationError(
                 "input", _('"{folder}" holds no wheels (files that end in .whl).').format(folder=folder),

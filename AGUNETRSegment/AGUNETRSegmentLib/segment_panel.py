@@ -63,6 +63,7 @@ class SegmentPanel:
         self._updating = False
         self._updateAgain = False
         self._closed = False
+        self._isAskingForModels = False
         for name, sectionClass in SECTIONS.items():
             self.sections[name] = sectionClass(ui, logic, self)
         self._shownResults = self._resultsInScene()
@@ -129,15 +130,16 @@ class SegmentPanel:
         """
         if not quietly:
             self.say(_("Looking for models..."))
+        self._isAskingForModels = True
         try:
-            self.logic.listModels(lambda answer: self._onModels(answer, quietly), self.fail)
+            self.logic.listModels(lambda answer: self._onModels(answer, quietly), self._onNoModels)
         except SegmentationError as error:
-            self.fail(error)
+            self._onNoModels(error)
         self.update()
 
     def refreshModelsOnce(self) -> None:
-        """Look for models where that was not done yet."""
-        if not self.modelsAreKnown:
+        """Look for models where that was not done yet, and nobody waits for the answer."""
+        if not self.modelsAreKnown and not self._isAskingForModels:
             self.refreshModels()
 
     def resultsChanged(self, imported=None, result: dict | None = None) -> None:
@@ -189,8 +191,12 @@ class SegmentPanel:
     def _onModified(self, _caller, _event) -> None:
         self.update()
 
+    def _onNoModels(self, error: SegmentationError) -> None:
+        self._isAskingForModels = False
+        self.fail(error)
+
     def _onModels(self, answer: dict, quietly: bool = False) -> None:
-        self.modelsAreKnown = True
+        self._isAskingForModels, self.modelsAreKnown = False, True
         self.models = list(answer.get("models", []))
         self.brokenModels = list(answer.get("broken", []))
         for broken in self.brokenModels:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import types
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -88,6 +87,18 @@ def test_no_worker_starts_before_the_module_is_entered(application):
     application.openModule("AGUNETRSegment")
     monkeypatch.undo()
     assert not started
+
+
+def test_two_quick_visits_ask_for_the_models_once(application, monkeypatch):
+    from AGUNETRSegmentLib.worker_client import WorkerClient
+
+    asked, listModels = [], WorkerClient.listModels
+    monkeypatch.setattr(WorkerClient, "listModels", lambda *given: (asked.append(given), listModels(*given)))
+    widget = application.openModule("AGUNETRSegment")
+    application.leaveModule()
+    application.openModule("AGUNETRSegment")
+    application.wait(lambda: bool(widget.panel.models))
+    assert len(asked) == 1
 
 
 def test_the_button_says_what_is_missing(application):
@@ -310,17 +321,6 @@ def test_slicers_self_test_passes(panel, monkeypatch, tmp_path):
     monkeypatch.setattr(slicer.util, "tempDirectory", lambda: str(folder))
     sys.modules["AGUNETRSegment"].AGUNETRSegmentTest("test_exportAndImport").test_exportAndImport()
     assert not folder.exists()
-
-
-def test_the_phantom_is_offered_as_sample_data(application, monkeypatch):
-    offered = []
-    sampleData = types.ModuleType("SampleData")
-    sampleData.SampleDataLogic = types.SimpleNamespace(
-        registerCustomSampleDataSource=lambda **source: offered.append(source))
-    monkeypatch.setitem(sys.modules, "SampleData", sampleData)
-    application.openModule("AGUNETRSegment")
-    assert {source["sampleName"] for source in offered} == {"AGUNETRPhantom"}
-    assert Path(offered[0]["thumbnailFileName"]).is_file()
 
 
 def test_every_parameter_of_the_ui_exists(panel):

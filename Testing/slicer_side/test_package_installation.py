@@ -161,6 +161,11 @@ def test_from_a_folder_of_wheels(tmp_path):
     assert packaging.constraints == "numpy==2.4.6\n"
 
 
+def test_a_folder_that_cannot_be_read_is_a_sentence(application, tmp_path):
+    error = failure(lambda: installer().installFromFolder(tmp_path / "taken away", PLAN, heard.append))
+    assert error.kind == "input" and "taken away" in error.message and "cannot be read" in error.message
+
+
 def test_a_folder_without_wheels(tmp_path):
     error = failure(lambda: installer().installFromFolder(tmp_path, PLAN, heard.append))
     assert str(tmp_path) in error.message
