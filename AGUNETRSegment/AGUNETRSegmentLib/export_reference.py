@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,21 +70,35 @@ def exportReference(segmentationNode, job: VolumeJob, folder: Path) -> Path:
 class ReferenceExport:
     """A reference on its way into its file.
 
+    :ivar job: the CT's.
     :ivar path: the file.
-    :ivar makeImage: gives the mask on the CT's voxels, a ``vtkImageData``; may be called in any thread.
-    :ivar ijkToWorld: of the CT.
+    :ivar name: the segmentation's, for error messages.
+    :ivar voxels: the voxels of the labelmap that holds the segment, ``(k, j, i)``, shared with the node.
+    :ivar label: the segment's value in it.
+    :ivar toCt: 4x4, indices ``(i, j, k, 1)`` of *voxels* to those of the CT.
     """
 
+    job: VolumeJob
     path: Path
-    makeImage: Callable[[], object]
-    ijkToWorld: np.ndarray
+    name: str
+    voxels: np.ndarray
+    label: int
+    toCt: np.ndarray
 
     def write(self) -> None:
-        """Write the file; may be called in any thread.
+        """Write the file; may be called in any thread, where it lets others run.
 
-        :raises SegmentationError: kind ``output``, or ``input`` when it lies elsewhere.
+        :raises SegmentationError: kind ``output``, or ``input`` when the reference lies elsewhere.
         """
-        if not writeNrrd(self.makeImage(), self.ijkToWorld, self.path):
+        mask = np.zeros(self.job.shape, np.uint8)
+        found = _cutToSegment(self.voxels == self.label)
+        if found is not None:
+            first, box = found
+            toCt = self.toCt @ _translation(first)
+            _refuseOutside(_shareOutside(box, toCt, self.job.shape), self.name, self.job)
+            low, inside = _onCt(box, toCt, self.job.shape)
+            mask[tuple(slice(start, start + size) for start, size in zip(low, inside.shape, strict=True))] = inside
+        if not writeNrrd(_imageOf(mask), self.job.ijkToWorld, self.path):
             raise SegmentationError(
                 "output",
                 _('The reference could not be written to "{path}".').format(path=self.path),
@@ -93,7 +106,7 @@ class ReferenceExport:
 
 
 def prepareReference(segmentationNode, job: VolumeJob, folder: Path) -> ReferenceExport:
-    """Bring the reference onto the CT's voxels; arguments and errors are those of :func:`exportReference`."""
+    """Take what is to be written, at once however large it is; arguments and errors are :func:`exportReference`'s."""
     name = segmentationNode.GetName()
     transformNode = segmentationNode.GetParentTransformNode()
     if transformNode and not transformNode.IsTransformToWorldLinear():
@@ -101,56 +114,92 @@ def prepareReference(segmentationNode, job: VolumeJob, folder: Path) -> Referenc
             "input",
             _('The reference "{name}" is under a transform that bends space.').format(name=name),
             _("Harden the transform on it (right-click it in the Data module), or select no reference."))
-    segmentId = spleenSegment(segmentationNode)
-    labelmap = _ownLabelmap(segmentationNode, segmentId)
-    offset = _offsetOnCt(labelmap, segmentationNode, job) if labelmap else None
-    if offset is not None:  # drawn on this CT: nothing needs to be resampled, so the rest can wait for another thread
-        def makeImage():
-            return _pasted(labelmap, offset, job, name)
-    else:
-        image = _withoutOrigin(referenceMask(segmentationNode, segmentId, job))
-
-        def makeImage():
-            return image
-    return ReferenceExport(Path(folder) / "reference.nrrd", makeImage, job.ijkToWorld)
+    segment, labelmap = _binaryLabelmap(segmentationNode, spleenSegment(segmentationNode), job)
+    scalars = labelmap.GetPointData().GetScalars() if labelmap else None
+    if scalars is None or labelmap.IsEmpty():
+        return ReferenceExport(job, Path(folder) / "reference.nrrd", name, np.zeros((0, 0, 0)), 1, np.eye(4))
+    voxels = numpy_support.vtk_to_numpy(scalars).reshape(labelmap.GetDimensions()[::-1])
+    toWorld = parentMatrix(segmentationNode) @ _imageToWorld(labelmap) @ _translation(labelmap.GetExtent()[::2])
+    return ReferenceExport(
+        job, Path(folder) / "reference.nrrd", name, voxels, segment.GetLabelValue(),
+        np.linalg.inv(job.ijkToWorld) @ toWorld)
 
 
-def _ownLabelmap(segmentationNode, segmentId: str):
-    """A copy of a segment's binary labelmap, None where it has none or it is empty."""
+def _binaryLabelmap(segmentationNode, segmentId: str, job: VolumeJob) -> tuple[object, object]:
+    """A segment and its binary labelmap, None where it is empty; nothing is copied.
+
+    Where the node has none, it is made on a copy, so that the node stays as it is: of a surface, around it alone.
+    """
     binary = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    if not segmentationNode.GetSegmentation().ContainsRepresentation(binary):
-        return None
-    labelmap = slicer.vtkOrientedImageData()
-    if not segmentationNode.GetBinaryLabelmapRepresentation(segmentId, labelmap) or labelmap.IsEmpty():
-        return None
-    return labelmap
+    segmentation = segmentationNode.GetSegmentation()
+    if not segmentation.ContainsRepresentation(binary):
+        copy = slicer.vtkSegmentation()
+        copy.SetSourceRepresentationName(segmentation.GetSourceRepresentationName())
+        copy.SetConversionParameter(
+            slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName(),
+            slicer.vtkSegmentationConverter.SerializeImageGeometry(_geometryOf(job, segmentationNode)))
+        if not copy.CopySegmentFromSegmentation(segmentation, segmentId) or not copy.CreateRepresentation(binary):
+            raise SegmentationError(
+                "input",
+                _('The reference "{name}" cannot be converted to voxels.').format(name=segmentationNode.GetName()),
+                _("Make its binary labelmap in the Segmentations module, or select no reference."))
+        segmentation = copy
+    segment = segmentation.GetSegment(segmentId)
+    return segment, segment.GetRepresentation(binary)
 
 
-def _offsetOnCt(labelmap, segmentationNode, job: VolumeJob) -> np.ndarray | None:
-    """By how many voxels ``(i, j, k)`` the labelmap's indices differ from the CT's, None where it has other voxels."""
-    toCt = np.linalg.inv(job.ijkToWorld) @ parentMatrix(segmentationNode) @ _imageToWorld(labelmap)
-    offset = np.rint(toCt[:3, 3])
-    same = np.allclose(toCt[:3, :3], np.eye(3), atol=2e-5) and np.allclose(toCt[:3, 3], offset, atol=0.02)
-    return offset.astype(int) if same else None
+def _geometryOf(job: VolumeJob, segmentationNode):
+    """The CT's voxels, without values, as the segmentation's own frame sees them."""
+    geometry = slicer.vtkOrientedImageData()
+    geometry.SetDimensions(*job.shape[::-1])
+    matrix = np.linalg.inv(parentMatrix(segmentationNode)) @ job.ijkToWorld
+    geometry.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    return geometry
 
 
-def _pasted(labelmap, offset: np.ndarray, job: VolumeJob, name: str):
-    """The mask on all the CT's voxels, a ``vtkImageData``."""
-    extent = np.array(labelmap.GetExtent()).reshape(3, 2) + offset[:, None]
-    scalars = numpy_support.vtk_to_numpy(labelmap.GetPointData().GetScalars())
-    box = scalars.reshape((extent[:, 1] - extent[:, 0] + 1)[::-1]) != 0
-    first, last = extent[::-1, 0], extent[::-1, 1] + 1  # (k, j, i), one past the last
-    low, high = np.clip(first, 0, job.shape), np.clip(last, 0, job.shape)
-    inside = box[tuple(slice(start, stop) for start, stop in zip(low - first, high - first, strict=True))]
-    voxels = np.count_nonzero(box)
-    if voxels:
-        _refuseOutside(1 - np.count_nonzero(inside) / voxels, name, job)
-    mask = np.zeros(job.shape, np.uint8)
-    mask[tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))] = inside
-    image = vtk.vtkImageData()
-    image.SetDimensions(*job.shape[::-1])
-    image.GetPointData().SetScalars(numpy_support.numpy_to_vtk(mask.ravel(), array_type=vtk.VTK_UNSIGNED_CHAR))
-    return image
+def _cutToSegment(mask: np.ndarray) -> tuple[tuple[int, int, int], np.ndarray] | None:
+    """Where the box of all true voxels begins, ``(i, j, k)``, and a copy of it; None where none is true."""
+    first = []
+    for axis in range(3):
+        found = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        if found.size == 0:
+            return None
+        first.append(int(found[0]))
+        mask = mask[(slice(None),) * axis + (slice(found[0], found[-1] + 1),)]
+    return tuple(reversed(first)), mask.copy()
+
+
+def _onCt(box: np.ndarray, toCt: np.ndarray, shape) -> tuple[np.ndarray, np.ndarray]:
+    """The voxels of the CT that the box reaches: where they begin and which are of the segment, both ``(k, j, i)``.
+
+    :param toCt: 4x4, indices ``(i, j, k, 1)`` of the box to those of the CT.
+    :param shape: of the CT, ``(k, j, i)``.
+    """
+    corners = np.array(np.meshgrid(*[(-0.5, size - 0.5) for size in box.shape[::-1]], indexing="ij")).reshape(3, -1)
+    reached = (toCt[:3, :3] @ corners + toCt[:3, 3:4])[::-1]
+    low = np.clip(np.floor(reached.min(axis=1)), 0, shape).astype(int)
+    high = np.clip(np.ceil(reached.max(axis=1)) + 1, low, shape).astype(int)
+    if (high == low).any():
+        return low, np.zeros((0, 0, 0), np.uint8)
+    transform = vtk.vtkMatrixToLinearTransform()
+    transform.SetInput(slicer.util.vtkMatrixFromArray(np.linalg.inv(toCt)))
+    reslice = vtk.vtkImageReslice()
+    reslice.SetInputData(_imageOf(box.astype(np.uint8)))
+    reslice.SetResliceTransform(transform)
+    reslice.SetInterpolationModeToNearestNeighbor()
+    reslice.SetOutputSpacing(1, 1, 1)
+    reslice.SetOutputOrigin(0, 0, 0)
+    reslice.SetOutputExtent(*(int(bound) for pair in zip(low[::-1], high[::-1] - 1, strict=True) for bound in pair))
+    reslice.Update()
+    return low, numpy_support.vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(high - low)
+
+
+def _shareOutside(box: np.ndarray, toCt: np.ndarray, shape) -> float:
+    """The share of the segment's voxels whose centres lie beyond the CT's voxels; arguments as of :func:`_onCt`."""
+    indices = np.argwhere(box)[:, ::-1]
+    found = indices @ toCt[:3, :3].T + toCt[:3, 3]
+    margin = 0.52  # half a voxel, and what single precision costs
+    return float(((found < -margin) | (found > np.array(shape[::-1]) - 1 + margin)).any(axis=1).mean())
 
 
 def _refuseOutside(share: float, name: str, job: VolumeJob) -> None:
@@ -162,66 +211,10 @@ def _refuseOutside(share: float, name: str, job: VolumeJob) -> None:
             _("Select a reference segmentation of this very CT, or none."))
 
 
-def referenceMask(segmentationNode, segmentId: str, job: VolumeJob):
-    """One segment on the voxels of the job's CT.
-
-    :returns: a ``vtkOrientedImageData`` of unsigned char, 0 and 1, that fills the CT's extent, in the segmentation's
-      own frame.
-    :raises SegmentationError: kind ``input`` when the segment cannot be converted or lies outside the CT.
-    """
-    geometry = _geometryOf(job, segmentationNode)
-    labelmap = _binaryLabelmap(segmentationNode, segmentId, geometry)
-    mask = slicer.vtkOrientedImageData()
-    mask.DeepCopy(geometry)
-    if labelmap is None or labelmap.IsEmpty():
-        return mask
-    _refuseOutside(_shareOutside(labelmap, geometry), segmentationNode.GetName(), job)
-    resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
-    if not resample(labelmap, geometry, mask):
-        raise _notConvertible(segmentationNode)
-    return mask
-
-
-def _geometryOf(job: VolumeJob, segmentationNode):
-    """The CT's voxels, all 0, as the segmentation's own frame sees them."""
-    geometry = slicer.vtkOrientedImageData()
-    geometry.SetDimensions(*job.shape[::-1])
-    matrix = np.linalg.inv(parentMatrix(segmentationNode)) @ job.ijkToWorld
-    geometry.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(matrix))
-    geometry.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    geometry.GetPointData().GetScalars().Fill(0)
-    return geometry
-
-
-def _binaryLabelmap(segmentationNode, segmentId: str, geometry):
-    """A segment as a binary labelmap; converted on a copy where the node has none, so that the node stays as it is."""
-    binary = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    if segmentationNode.GetSegmentation().ContainsRepresentation(binary):
-        labelmap = slicer.vtkOrientedImageData()
-        return labelmap if segmentationNode.GetBinaryLabelmapRepresentation(segmentId, labelmap) else None
-    copy = slicer.vtkSegmentation()
-    copy.SetSourceRepresentationName(segmentationNode.GetSegmentation().GetSourceRepresentationName())
-    copy.SetConversionParameter(
-        slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName(),
-        slicer.vtkSegmentationConverter.SerializeImageGeometry(geometry))
-    if not copy.CopySegmentFromSegmentation(segmentationNode.GetSegmentation(), segmentId) \
-            or not copy.CreateRepresentation(binary):
-        raise _notConvertible(segmentationNode)
-    return copy.GetSegment(segmentId).GetRepresentation(binary)
-
-
-def _shareOutside(labelmap, geometry) -> float:
-    """The share of the segment's voxels whose centres lie beyond the CT's voxels."""
-    extent = labelmap.GetExtent()
-    scalars = numpy_support.vtk_to_numpy(labelmap.GetPointData().GetScalars())
-    array = scalars.reshape([extent[2 * axis + 1] - extent[2 * axis] + 1 for axis in (2, 1, 0)])
-    indices = np.argwhere(array)[:, ::-1] + np.array(extent[::2])
-    if not indices.size:
-        return 0.0
-    toGeometry = np.linalg.inv(_imageToWorld(geometry)) @ _imageToWorld(labelmap)
-    found = indices @ toGeometry[:3, :3].T + toGeometry[:3, 3]
-    margin = 0.52  # half a voxel, and what single precision costs
-    return float(((found < -margin) | (found > np.array(geometry.GetDimensions()) - 1 + margin)).any(axis=1).mean())
+def _translation(offset) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = offset
+    return matrix
 
 
 def _imageToWorld(image) -> np.ndarray:
@@ -230,21 +223,14 @@ def _imageToWorld(image) -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
-def _withoutOrigin(orientedImage):
-    """The voxels alone: a volume node keeps its geometry itself."""
+def _imageOf(voxels: np.ndarray):
+    """An array ``(k, j, i)`` of unsigned char as ``vtkImageData``, which shares it."""
     image = vtk.vtkImageData()
-    image.SetDimensions(orientedImage.GetDimensions())
-    image.GetPointData().SetScalars(orientedImage.GetPointData().GetScalars())
+    image.SetDimensions(*voxels.shape[::-1])
+    image.GetPointData().SetScalars(numpy_support.numpy_to_vtk(voxels.ravel(), array_type=vtk.VTK_UNSIGNED_CHAR))
     return image
 
 
 def _isSpleenByCode(segment) -> bool:
     tag = vtk.reference("")
     return segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), tag) and SPLEEN_CODE in str(tag)
-
-
-def _notConvertible(segmentationNode) -> SegmentationError:
-    return SegmentationError(
-        "input",
-        _('The reference "{name}" cannot be converted to voxels.').format(name=segmentationNode.GetName()),
-        _("Make its binary labelmap in the Segmentations module, or select no reference."))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -24,10 +26,10 @@ from scene_builder import (
 )
 
 from AGUNETRSegmentLib.errors import SegmentationError
-from AGUNETRSegmentLib.export_reference import exportReference, spleenSegment
+from AGUNETRSegmentLib.export_reference import exportReference, prepareReference, spleenSegment
 from AGUNETRSegmentLib.segmentation_nodes import addSegmentation
 from AGUNETRSegmentLib.terminology import SPLEEN_TERMINOLOGY
-from AGUNETRSegmentLib.volume_job import exportVolume
+from AGUNETRSegmentLib.volume_job import VolumeJob, exportVolume
 
 UPRIGHT = orientationMatrix((0, 1, 2), (-1, -1, 1))
 
@@ -92,6 +94,23 @@ def test_a_reference_on_a_finer_grid_comes_onto_the_voxels_of_the_ct(tmp_path):
     mask = ballMask().repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2)
     segmentationNode = addSegmentation(scene, mask, fineNode, "Truth", surface=False)
     np.testing.assert_array_equal(exported(tmp_path, segmentationNode, volumeNode), ballMask())
+
+
+def test_preparing_a_large_reference_does_not_hold_up_the_application(tmp_path):
+    """A CT of the usual size, and a reference on other voxels: what takes time belongs to the thread that writes."""
+    scene = newScene()
+    job = VolumeJob(None, "CT", tmp_path / "input.nrrd", (300, 512, 512), np.diag([0.8, 0.8, 1.5, 1.0]))
+    mask = np.zeros((200, 300, 300), np.uint8)
+    mask[60:120, 100:200, 100:200] = 1
+    segmentationNode = addSegmentation(
+        scene, mask, addVolume(scene, np.diag([1.3, 1.3, 2.1, 1.0]), mask.shape), "Truth", surface=False)
+    started = time.thread_time()
+    export = prepareReference(segmentationNode, job, tmp_path)
+    assert time.thread_time() - started < 0.1
+    export.write()
+    image = sitk.ReadImage(str(export.path))
+    found = sitk.GetArrayViewFromImage(image).sum(dtype=float) * np.prod(image.GetSpacing())
+    assert found == pytest.approx(mask.sum() * 1.3 * 1.3 * 2.1, rel=0.02)
 
 
 def test_a_surface_is_converted_on_a_copy(tmp_path):
