@@ -10,19 +10,42 @@ def _nodesById(scene) -> dict[str, object]:
     return {node.GetID(): node for node in nodes}
 
 
-@contextmanager
-def allOrNothing(scene):
-    """Remove every node that appeared in *scene* inside the ``with`` block if the block raises.
+class Additions:
+    """What one import adds to a scene, perhaps in several turns of the event loop.
 
-    The scene is only changed from the application's main thread, so whatever appears inside the block, display and
+    The scene is only changed from the application's main thread, so whatever appears inside :meth:`noted`, display and
     storage nodes included, was caused by it.
     """
-    before = set(_nodesById(scene))
-    try:
-        yield
-    except BaseException:
-        for nodeId, node in reversed(list(_nodesById(scene).items())):
+
+    def __init__(self, scene) -> None:
+        self._scene = scene
+        self._nodes: list = []
+
+    @contextmanager
+    def noted(self):
+        """Note every node that appears inside the ``with`` block, also where the block raises."""
+        before = set(_nodesById(self._scene))
+        try:
+            yield
+        finally:
+            self._nodes += [node for nodeId, node in _nodesById(self._scene).items() if nodeId not in before]
+
+    def remove(self) -> None:
+        """Take out what was noted and is still there."""
+        for node in reversed(self._nodes):
             # Removing one node may have removed another (a display node goes with its owner).
-            if nodeId not in before and node.GetScene() is scene:
-                scene.RemoveNode(node)
+            if node.GetScene() is self._scene:
+                self._scene.RemoveNode(node)
+        self._nodes = []
+
+
+@contextmanager
+def allOrNothing(scene):
+    """Remove every node that appeared in *scene* inside the ``with`` block if the block raises."""
+    additions = Additions(scene)
+    try:
+        with additions.noted():
+            yield
+    except BaseException:
+        additions.remove()
         raise

@@ -20,7 +20,7 @@ from .export_reference import prepareReference
 from .nodes import ImportedResult, importResult, surfaceMatrix
 from .result_files import readResult
 from .sequence_frames import FrameSource
-from .sequence_results import FrameResult, importFrames, mergedResult
+from .sequence_results import FrameImport, FrameResult, mergedResult
 from .translation import _
 from .volume_job import VolumeJob, prepareExport
 from .worker_client import JobCallbacks, Progress, WorkerClient
@@ -55,7 +55,9 @@ class _Run:
     frames: list  # the volumes of the sequence; one None for the volume itself
     folder: Path
     results: list[FrameResult] = field(default_factory=list)
+    frameImport: FrameImport | None = None  # while the frames' results are being added to the scene
     endedBecause: str = ""
+    isGivenUp: bool = False
     folderIsInUse: bool = False  # by work that was given up and removes it at its end
     observers: list[int] = field(default_factory=list)
 
@@ -116,7 +118,8 @@ class SegmentationRunner:
     def cancel(self) -> None:
         """Give up the run, if any; its *failed* callback follows within two seconds, kind ``cancelled``."""
         run = self._run
-        if run and self._abandonWork(run):
+        if run and self._schedule and (run.frameImport or self._abandonWork(run)):
+            run.isGivenUp = True
             # Not at once: the scene may be in the middle of a change.
             self._schedule(0, lambda: self._fail(cancelled()) if self._run is run else None)
         elif run:
@@ -204,22 +207,41 @@ class SegmentationRunner:
             if len(run.results) < len(run.frames):
                 self._beginFrame()
                 return
-            imported, merged = self._import(run)
+            if run.source:
+                run.frameImport = FrameImport(self._scene, run.source, run.results, run.surface)
+            else:
+                scoredAgainst = run.reference.GetName() if run.reference else ""
+                imported = importResult(
+                    self._scene, result.result, result.folder, result.job, run.surface, scoredAgainst, result.models)
         except Exception as error:
             self._failWith(error)
+            return
+        if run.source:
+            self._importFrames(run)
         else:
-            self._tidyUp()
-            run.callbacks.finished(imported, merged)
+            self._finish(imported, result.result)
 
-    def _import(self, run: _Run) -> tuple[ImportedResult, dict]:
-        if not run.source:
-            only = run.results[0]
-            scoredAgainst = run.reference.GetName() if run.reference else ""
-            imported = importResult(
-                self._scene, only.result, only.folder, only.job, run.surface, scoredAgainst, only.models)
-            return imported, only.result
-        shown = min(max(0, run.source.browserNode.GetSelectedItemNumber()), len(run.results) - 1)
-        return importFrames(self._scene, run.source, run.results, run.surface), mergedResult(run.results, shown)
+    def _importFrames(self, run: _Run) -> None:
+        """Add the frames' results, one a turn of the event loop."""
+        if run is not self._run or run.isGivenUp:
+            return
+        imported = None
+        while imported is None:
+            try:
+                imported = run.frameImport.step()
+            except Exception as error:
+                self._failWith(error)
+                return
+            if imported is None and self._schedule:
+                self._schedule(0, lambda: self._importFrames(run))
+                return
+        merged, run.frameImport = mergedResult(run.results, run.frameImport.shown), None
+        self._finish(imported, merged)
+
+    def _finish(self, imported: ImportedResult, merged: dict) -> None:
+        run = self._run
+        self._tidyUp()
+        run.callbacks.finished(imported, merged)
 
     def _failWith(self, error: Exception) -> None:
         if not isinstance(error, SegmentationError):  # the module itself is at fault: still one sentence, and details
@@ -237,6 +259,8 @@ class SegmentationRunner:
 
     def _tidyUp(self) -> None:
         run, self._run = self._run, None
+        if run.frameImport:
+            run.frameImport.undo()
         if not run.folderIsInUse:
             _removeFolder(run.folder)
         for tag in run.observers:

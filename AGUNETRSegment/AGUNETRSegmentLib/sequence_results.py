@@ -9,7 +9,7 @@ import slicer.util
 
 from .nodes import ImportedResult, importResult
 from .result_sets import RUN
-from .scene_changes import allOrNothing
+from .scene_changes import Additions
 from .sequence_frames import FrameSource
 from .translation import _
 from .volume_job import VolumeJob
@@ -31,38 +31,62 @@ class FrameResult:
     models: list | None = None
 
 
-def importFrames(scene, source: FrameSource, frames: list[FrameResult], surface: bool) -> ImportedResult:
-    """Add the results of all the frames to the scene: of each segmentation, map and table a sequence.
+class FrameImport:
+    """Adds the results of all the frames to the scene: of each segmentation, map and table a sequence.
+
+    One frame a call, so that a long sequence does not hold up the application.
 
     :param source: the sequence that was segmented; its browser plays the results, too.
     :param frames: in the order of the sequence.
     :param surface: make closed surfaces for 3D views.
-    :returns: the nodes of the frame that is shown; the browser changes what they hold.
-    :raises SegmentationError: kind ``result``; the scene is then as it was.
+    :ivar shown: index of the frame that the browser shows.
     """
-    shown = min(max(0, source.browserNode.GetSelectedItemNumber()), len(frames) - 1)
-    # The shown frame first: its nodes have the names without a number.
-    order = [shown, *(index for index in range(len(frames)) if index != shown)]
-    sequences, first = [], None
-    with allOrNothing(scene):
-        for index in order:
-            frame = frames[index]
-            imported = importResult(scene, frame.result, frame.folder, frame.job, surface, models=frame.models)
-            if first is None:
-                first = imported
-                sequences = [_addSequence(scene, source, node) for node in imported.nodes()]
-            for sequenceNode, node in zip(sequences, imported.nodes(), strict=True):
-                node.SetAttribute(RUN, first.run)
-                sequenceNode.SetDataNodeAtValue(node, source.sequenceNode.GetNthIndexValue(index))
-            if imported is not first:
-                for node in imported.nodes():
-                    scene.RemoveNode(node)
-        # In one change, or the browser would make nodes of its own between the two steps.
-        with slicer.util.NodeModify(source.browserNode):
-            for sequenceNode, node in zip(sequences, first.nodes(), strict=True):
-                source.browserNode.AddSynchronizedSequenceNode(sequenceNode)
-                source.browserNode.AddProxyNode(node, sequenceNode, False)
-    return first
+
+    def __init__(self, scene, source: FrameSource, frames: list[FrameResult], surface: bool) -> None:
+        self._scene, self._source, self._frames, self._surface = scene, source, frames, surface
+        self.shown = min(max(0, source.browserNode.GetSelectedItemNumber()), len(frames) - 1)
+        # The shown frame first: its nodes have the names without a number.
+        self._order = [self.shown, *(index for index in range(len(frames)) if index != self.shown)]
+        self._additions = Additions(scene)
+        self._sequences: list = []
+        self._first: ImportedResult | None = None
+
+    def step(self) -> ImportedResult | None:
+        """Add the next frame.
+
+        :returns: None until all are there, then the nodes of the frame that is shown; the browser changes what they
+          hold.
+        :raises SegmentationError: kind ``result``; call :meth:`undo`.
+        """
+        with self._additions.noted():
+            self._addFrame(self._order.pop(0))
+            if self._order:
+                return None
+            browserNode = self._source.browserNode
+            # In one change, or the browser would make nodes of its own between the two steps.
+            with slicer.util.NodeModify(browserNode):
+                for sequenceNode, node in zip(self._sequences, self._first.nodes(), strict=True):
+                    browserNode.AddSynchronizedSequenceNode(sequenceNode)
+                    browserNode.AddProxyNode(node, sequenceNode, False)
+        return self._first
+
+    def undo(self) -> None:
+        """Leave the scene as it was."""
+        self._additions.remove()
+
+    def _addFrame(self, index: int) -> None:
+        frame = self._frames[index]
+        imported = importResult(
+            self._scene, frame.result, frame.folder, frame.job, self._surface, models=frame.models)
+        if self._first is None:
+            self._first = imported
+            self._sequences = [_addSequence(self._scene, self._source, node) for node in imported.nodes()]
+        for sequenceNode, node in zip(self._sequences, imported.nodes(), strict=True):
+            node.SetAttribute(RUN, self._first.run)
+            sequenceNode.SetDataNodeAtValue(node, self._source.sequenceNode.GetNthIndexValue(index))
+        if imported is not self._first:
+            for node in imported.nodes():
+                self._scene.RemoveNode(node)
 
 
 def mergedResult(frames: list[FrameResult], shown: int) -> dict:

@@ -102,6 +102,32 @@ def test_every_frame_becomes_a_frame_of_the_results(scene, client, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_frames_come_into_the_scene_one_a_turn(scene, client, tmp_path):
+    """A long sequence must not hold up the application; cancelled in the middle of it, nothing of it stays."""
+    before, counts, due, outcome = nodeNames(scene), [], [], []
+    runner = SegmentationRunner(scene, client, tmp_path, lambda _milliseconds, function: due.append(function))
+    for cancelled in (True, False):
+        runner.start(scene.volumeNode, ["compact-base"], {"attention": ["all"]}, RunCallbacks(
+            finished=lambda *_: outcome.append("finished"), failed=lambda error: outcome.append(error.kind)),
+            allFrames=True)
+        outcome.clear()
+        deadline = time.monotonic() + 60
+        while not outcome and time.monotonic() < deadline:
+            client.pump()
+            if due:
+                due.pop(0)()
+            sequences = scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode")
+            if sequences > 1 and not cancelled:
+                counts.append(scene.GetNodesByClass("vtkMRMLSequenceNode").GetItemAsObject(1).GetNumberOfDataNodes())
+            elif sequences > 1:
+                runner.cancel()
+            time.sleep(0.002)
+        assert outcome == ["cancelled" if cancelled else "finished"]
+        if cancelled:
+            assert nodeNames(scene) == before
+    assert list(dict.fromkeys(counts)) == [1, 2, 3]
+
+
 def test_without_the_choice_only_the_frame_shown_is_segmented(scene, client, tmp_path):
     finished = []
     SegmentationRunner(scene, client, tmp_path).start(
