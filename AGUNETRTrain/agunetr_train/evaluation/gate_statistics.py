@@ -15,7 +15,8 @@ import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from monai.networks.utils import eval_mode
-from monai.transforms import SpatialCrop, SpatialPad
+from monai.transforms import SpatialPad
+from monai.utils import convert_to_tensor
 
 from agunetr.networks.unetr import GatedUNETR
 from agunetr_train.run_folder import write_text
@@ -98,20 +99,18 @@ def _windows(
     item: Mapping[str, Any], window: tuple[int, int, int], count: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Image (1, R, A, S) of each window, and which of its voxels are spleen and which are other parts of the scan."""
-    image, label = (torch.as_tensor(item[key]).float() for key in ("image", "label"))
-    planes = torch.cat([image, (label > FOREGROUND).float(), torch.ones_like(image)])
+    image, label = (torch.as_tensor(item[key]) for key in ("image", "label"))
     for centre in _centres(label[0] > FOREGROUND, count):
-        size = planes.shape[1:]
         # A window that would reach beyond the scan is moved back into it, as at inference.
         corner = [
-            max(0, min(middle - edge // 2, whole - edge))
-            for middle, edge, whole in zip(centre, window, size, strict=True)
+            max(0, min(middle - edge // 2, size - edge))
+            for middle, edge, size in zip(centre, window, image.shape[1:], strict=True)
         ]
-        end = [start + edge for start, edge in zip(corner, window, strict=True)]
-        cut = SpatialPad(window)(SpatialCrop(roi_start=corner, roi_end=end)(planes))
-        cut = torch.as_tensor(cut).clone()  # the rest of the scan must not be kept
-        spleen, scan = cut[1:2] > 0, cut[2:3] > 0
-        yield cut[:1], spleen, scan & ~spleen
+        box = (slice(None), *(slice(start, start + edge) for start, edge in zip(corner, window, strict=True)))
+        planes = torch.cat([image[box].float(), label[box].float(), torch.ones_like(image[box]).float()])
+        values, mask, scan = convert_to_tensor(SpatialPad(window)(planes), track_meta=False).split(1)
+        spleen = mask > FOREGROUND
+        yield values.clone(), spleen, (scan > 0) & ~spleen
 
 
 def _centres(spleen: torch.Tensor, count: int) -> list[list[int]]:

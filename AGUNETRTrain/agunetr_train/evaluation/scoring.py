@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from agunetr.errors import InputError, OutputError
+from agunetr.inference.devices import choose_device
 from agunetr.inference.segmenter import Segmenter, SegmentOptions
 from agunetr.inference.volume import Volume
 from agunetr.inference.writing import write_json, write_volume
@@ -77,13 +78,14 @@ def score_job(
             f"The data lacks the case {missing[0]!r}, which is to be scored.", "Give the data of this run."
         )
     folder = scores_folder(run, job)
+    options = score_options(choose_device(str(device))[0])
     with trained_model(run, job, say) as model:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{folder} cannot be made ({error.strerror}).", "Choose another run folder.") from error
-        segmenter = Segmenter(score_options(device))
-        write_json(_model_record(run, job, model, segmenter.options), model_record(run, job), overwrite=True)
+        segmenter = Segmenter(options)
+        write_json(_model_record(run, job, model, options), model_record(run, job), overwrite=True)
         for number, name in enumerate(names, start=1):
             if _is_scored(folder / f"{name}.json", model, part):
                 continue
@@ -122,7 +124,7 @@ def read_scores(run: RunFolder, job: Job, checksum: str | None = None) -> list[d
 
 def _score(segmenter: Segmenter, model: ModelBundle, case: Case, folder: Path) -> dict[str, Any]:
     image, label = read_case(case)
-    with PeakMemory(_watched(segmenter.options.device)) as memory:
+    with PeakMemory(segmenter.options.device) as memory:
         found = segmenter.segment(image, model)
     segmenter.forget_scan()
     write_volume(Volume(found.mask, image.ijk_to_ras), folder / f"{case.name}.nii.gz", overwrite=True)
@@ -182,10 +184,3 @@ def _read(record: Path) -> dict[str, Any] | None:
     if not isinstance(row, dict) or not {"case", "dice", "part", "weights"} <= row.keys():
         raise InputError(f"{record} is damaged.", "Remove it; scoring the job again makes it anew.")
     return row
-
-
-def _watched(device: str) -> torch.device:
-    """The device whose memory is watched: ``auto`` takes a GPU where there is one."""
-    if device != "auto":
-        return torch.device(device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
