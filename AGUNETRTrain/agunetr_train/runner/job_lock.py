@@ -85,16 +85,19 @@ class JobLock:
         return True
 
     def watch(self, stop: Callable[[], bool]) -> bool:
-        """Take the lock of a holder who shows no sign of life; False where one does, or where ``stop`` says so.
+        """Take the lock of a holder who shows no sign of life; False at the first one, or where ``stop`` says so.
 
-        Waits as long as a lease lasts, but only where the holder seems to be silent: see :meth:`holder`.
+        Waits as long as a lease lasts, but only where the holder seems to be silent: see :meth:`seems_left`.
         """
+        renewed = self._renewed()
         until = time.monotonic() + self.lease_seconds + 2 * WATCH_SECONDS
-        while time.monotonic() < until and not stop() and self.seems_left():
+        while self.seems_left() and not stop():
             if self.acquire():
                 return True
+            if self._renewed() not in (renewed, None) or time.monotonic() > until:
+                return False
             time.sleep(WATCH_SECONDS)
-        return self.acquire() if not stop() else False
+        return False
 
     def seems_left(self) -> bool:
         """Whether the holder missed renewals, so that watching it may be worth while; True also where it let go."""
@@ -115,11 +118,14 @@ class JobLock:
 
     def holder(self) -> Holder | None:
         """Who holds the lock now; None where nobody does."""
-        try:
-            renewed = os.stat(self._lease.lock_file).st_mtime
-        except OSError:
-            return None
-        owner = self._lease.owner
-        if owner is None:
+        renewed, owner = self._renewed(), self._lease.owner
+        if renewed is None or owner is None:
             return None
         return Holder(owner.hostname, owner.pid, max(0.0, time.time() - renewed))
+
+    def _renewed(self) -> float | None:
+        """When the lease was renewed, by the file server's clock; None where there is none."""
+        try:
+            return os.stat(self._lease.lock_file).st_mtime
+        except OSError:
+            return None

@@ -23,6 +23,14 @@ STOPPED = "stopped"
 FAILED = "failed"
 
 
+_WHAT_OF_THE_START = {FAILED: "failed", STOPPED: "was stopped", HELD: "another process trains"}
+
+
+def why_waiting(start: str, state: str | None) -> str:
+    """Why a job cannot begin: what became of the one that it continues."""
+    return f"It continues {start}, which {_WHAT_OF_THE_START.get(state, 'is not finished')}."
+
+
 @dataclass(frozen=True)
 class JobOutcome:
     """What became of a job.

@@ -23,7 +23,7 @@ from agunetr_train.experiments.jobs import Job
 from agunetr_train.run_folder import RunFolder
 from agunetr_train.runner import job_states as states
 from agunetr_train.runner.job_states import JobOutcome
-from agunetr_train.runner.run_jobs import Reporter
+from agunetr_train.runner.reporter import Reporter
 
 LOG = "training.log"
 """In the job's folder: what a child prints that is no event, for example the traceback of a fault."""
@@ -125,7 +125,7 @@ class LocalRunner:
         for job in list(waiting):
             start = outcomes.get(job.start) if job.start else None
             if start and start.state not in (states.FINISHED, states.BEFORE):
-                message = f"It continues {job.start}, which is {start.state}."
+                message = states.why_waiting(job.start, start.state)
                 outcomes[job.name] = JobOutcome(job, states.WAITING, message)
                 self._reporter.event("skipped", **outcomes[job.name].to_dict())
                 waiting.remove(job)

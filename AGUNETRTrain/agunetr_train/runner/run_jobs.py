@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -16,25 +15,10 @@ from agunetr_train.runner.job_lock import JobLock
 from agunetr_train.runner.job_states import JobOutcome
 from agunetr_train.runner.preparation import PreparedRun
 from agunetr_train.runner.ranks import Ranks
+from agunetr_train.runner.reporter import Reporter
 from agunetr_train.training.trainer import train_job
 
 _TRAIN = "train"
-
-
-class Reporter(Protocol):
-    """Who is told of the jobs' course, see :class:`agunetr_train.commands.training_text.TrainingReporter`."""
-
-    def say(self, text: str) -> None:
-        """Words for people."""
-
-    def event(self, event: str, **fields: Any) -> None:
-        """One of the events of :data:`agunetr_train.commands.training_text.EVENTS`."""
-
-    def failed(self, job: Job, error: BaseException) -> None:
-        """A job failed."""
-
-    def progress(self, job: Job) -> contextlib.AbstractContextManager[Callable[[str, int, int], None]]:
-        """A progress callback (stage, done, total) for a job."""
 
 
 class JobRunner:
@@ -147,8 +131,7 @@ class JobRunner:
     def _why_waiting(self, start: str, earlier: dict[str, JobOutcome]) -> str:
         if holder := states.holder_of(self._folder, start):
             return f"It continues {start}, which {holder} trains; give the same command again when that is finished."
-        state = earlier[start].state if start in earlier else "not finished"
-        return f"It continues {start}, which is {state if state != states.FAILED else 'not finished, since it failed'}."
+        return states.why_waiting(start, earlier[start].state if start in earlier else None)
 
     def _is_done(self, job: Job) -> bool:
         scored = not self._scores(job) or states.is_scored(self._folder, job)
