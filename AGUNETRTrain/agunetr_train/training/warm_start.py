@@ -19,6 +19,7 @@ from agunetr.networks.checkpoints import load_weights, with_patch_convolution
 from agunetr.networks.unetr import GatedUNETR
 from agunetr_train.experiments.jobs import Job, pick_job
 from agunetr_train.run_folder import RunFolder
+from agunetr_train.training.checkpoints import job_weights
 
 TORCH_SUFFIXES = (".pt", ".pth", ".ckpt", ".tar")
 
@@ -72,8 +73,6 @@ def weights_of(source: str | Path) -> dict[str, Tensor]:
     if (path / METADATA).is_file():
         return load_bundle(path).network().state_dict()
     if (job := job_of_folder(path)) is not None:
-        from agunetr_train.training.trainer import job_weights
-
         return job_weights(*job)
     if path.suffix in (*TORCH_SUFFIXES, ".safetensors"):
         raise InputError(f"There is no file {path}.", "Correct warm_start in the experiment.")
