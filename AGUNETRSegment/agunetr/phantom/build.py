@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,12 +78,7 @@ def make_phantom(
     # The table needs room behind the patient, so the body lies in front of the middle of the field.
     axes = (axes[0], axes[1] - 0.04 * counts[1] * spacing[1], axes[2])
     size_mm = _solve_spleen(patient, fields) if spleen else 0.0
-    hu, label = np.empty(counts[::-1], np.float32), np.empty(counts[::-1], np.uint8)
-    step = max(1, _SLAB_VOXELS // (counts[0] * counts[1]))
-    for first in range(0, counts[2], step):
-        part = slice(first, first + step)
-        canvas = _paint(patient, fields, (axes[0], axes[1], axes[2][part]), size_mm)
-        hu[part], label[part] = canvas.hu, canvas.label
+    hu, label = paint(patient, fields, axes, lambda canvas, _: organs.paint_spleen(canvas, size_mm))
     _drop_crumbs(hu, label)
     scanner.paint_table(patient, hu, label, axes)
     matrix = np.diag([*spacing, 1.0])
@@ -93,22 +88,44 @@ def make_phantom(
     return Phantom(ct, ct.with_array(mask), ct.with_array(label), patient.contrast, int(seed))
 
 
-def _paint(patient: Patient, fields: Fields, axes: tuple[np.ndarray, np.ndarray, np.ndarray], size_mm: float) -> Canvas:
-    canvas = Canvas(Slab(patient, fields, axes))
-    frame.paint_body(canvas)
-    frame.paint_chest(canvas)
-    frame.paint_psoas(canvas)
-    organs.paint_kidneys(canvas)
-    spleen = organs.paint_spleen(canvas, size_mm)
-    organs.paint_liver(canvas, spleen)
-    gut.paint_vessels(canvas)
-    gut.paint_pancreas(canvas, spleen)
-    gut.paint_stomach(canvas, spleen)
-    gut.paint_bowel(canvas, spleen)
-    frame.paint_ribs(canvas)
-    frame.paint_spine(canvas)
-    frame.paint_arms(canvas)
-    return canvas
+def paint(
+    patient: Patient,
+    fields: Fields,
+    axes: tuple[np.ndarray, np.ndarray, np.ndarray],
+    paint_spleen: Callable[[Canvas, slice], np.ndarray],
+    paint_last: Callable[[Canvas, slice], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """HU (float32) and labels (uint8), (z, y, x), of the patient before the scanner adds table, blur and noise.
+
+    Args:
+        patient, fields: who is painted.
+        axes: the grid's x, y, z in the patient's frame, mm.
+        paint_spleen: paints the spleen of a slab, whose part of the z axis it is told, and returns its soft distance.
+        paint_last: paints what must lie above all others.
+    """
+    shape = tuple(len(axis) for axis in axes[::-1])
+    hu, label = np.empty(shape, np.float32), np.empty(shape, np.uint8)
+    step = max(1, _SLAB_VOXELS // (shape[2] * shape[1]))
+    for first in range(0, shape[0], step):
+        part = slice(first, first + step)
+        canvas = Canvas(Slab(patient, fields, (axes[0], axes[1], axes[2][part])))
+        frame.paint_body(canvas)
+        frame.paint_chest(canvas)
+        frame.paint_psoas(canvas)
+        organs.paint_kidneys(canvas)
+        spleen = paint_spleen(canvas, part)
+        organs.paint_liver(canvas, spleen)
+        gut.paint_vessels(canvas)
+        gut.paint_pancreas(canvas, spleen)
+        gut.paint_stomach(canvas, spleen)
+        gut.paint_bowel(canvas, spleen)
+        frame.paint_ribs(canvas)
+        frame.paint_spine(canvas)
+        frame.paint_arms(canvas)
+        if paint_last is not None:
+            paint_last(canvas, part)
+        hu[part], label[part] = canvas.hu, canvas.label
+    return hu, label
 
 
 def _solve_spleen(patient: Patient, fields: Fields) -> float:

@@ -59,7 +59,13 @@ def paint_spleen(canvas: Canvas, size_mm: float) -> np.ndarray:
         return distance
     box = spleen_box(canvas)
     distance[box] = spleen_shape(slab, box, size_mm)
-    inside = distance[box] > 0
+    fill_spleen(canvas, box, distance[box] > 0)
+    return distance
+
+
+def fill_spleen(canvas: Canvas, box: Box, inside: np.ndarray) -> None:
+    """Paint the True voxels of a box as spleen: its enhancement, at times with infarcts."""
+    slab, patient = canvas.slab, canvas.slab.patient
     hu = patient.hu["spleen"] + 2.5 * slab.broad[box]
     if patient.contrast == "arterial":
         # The early, striped enhancement of the red and the white pulp.
@@ -67,7 +73,6 @@ def paint_spleen(canvas: Canvas, size_mm: float) -> np.ndarray:
     canvas.paint(box, inside, "spleen", hu)
     if patient.stream(4).random() < 0.12:
         canvas.paint(box, inside & (slab.surface[box] > 2.1), None, 15.0)
-    return distance
 
 
 def spleen_box(canvas: Canvas) -> Box:

@@ -1,3 +1,3 @@
 """The commands that training adds to the command line ``agunetr``, one module each, as in :mod:`agunetr.commands`."""
 
-COMMANDS = ("experiments", "train", "report", "export")
+COMMANDS = ("experiments", "data", "train", "report", "export")

@@ -100,7 +100,7 @@ def _case_folders(folder: Path) -> dict[str, Case]:
 def _paired_cases(folder: Path, images: str, labels: str) -> dict[str, Case]:
     """Images and masks with equal names; nnU-Net's channel ending ``_0000`` of an image is ignored."""
     masks = {stem_of(path): path for path in (folder / labels).glob("*") if stem_of(path)}
-    shared = _data_set_facts(folder)
+    shared = data_set_facts(folder)
     known = _record(folder / CASE_FACTS)
     cases: dict[str, Case] = {}
     for image in sorted((folder / images).glob("*")):
@@ -127,7 +127,7 @@ def stem_of(path: Path) -> str:
     return next((path.name[: -len(ending)] for ending in IMAGE_SUFFIXES if path.name.endswith(ending)), "")
 
 
-def _data_set_facts(folder: Path) -> dict[str, str]:
+def data_set_facts(folder: Path) -> dict[str, str]:
     """Origin and licence as the ``dataset.json`` of the Medical Segmentation Decathlon says them."""
     record = _record(folder / "dataset.json")
     told = [str(record[key]) for key in ("description", "reference") if record.get(key)]

@@ -143,7 +143,7 @@ def _duplicates(examined: Mapping[str, CaseFindings], splits: Sequence[Split]) -
         for other in names[1:]:
             apart = _parts_that_share(names[0], other, splits)
             if apart:
-                message = f"{names[0]} and {other} are the same image, and one is in {apart[0]}, one in {apart[1]}."
+                message = f"{names[0]} (in {apart[0]}) and {other} (in {apart[1]}) are the same image."
                 findings.append(Finding(other, True, message, "Remove one, or give both the same patient."))
             else:
                 message = f"{names[0]} and {other} are the same image."
