@@ -10,6 +10,7 @@ import qt
 import slicer
 
 from .batch_command import BatchRequest
+from .batch_loading import BatchLoading
 from .batch_run import BatchRun
 from .batch_table import BatchCase
 from .batch_text import batchEndText, batchProgressText
@@ -37,6 +38,7 @@ class BatchSection:
         self._ui = ui
         self._panel = panel
         self._run = batch(qt.QTimer.singleShot, self._onChanged, self._onEnded, panel.log)
+        self._loading = BatchLoading(slicer.mrmlScene, self._onLoaded, self._onLoadingFailed, qt.QTimer.singleShot)
         self._output = ""
         self._closed = False
         ui.batchInputLabel.setBuddy(ui.batchInputPathLineEdit)
@@ -46,6 +48,9 @@ class BatchSection:
         ui.batchOutputPathLineEdit.connect("currentPathChanged(QString)", self._onOutputChosen)
         ui.batchButton.connect("clicked(bool)", self._onClicked)
         ui.batchOpenButton.connect("clicked(bool)", self._onOpen)
+        ui.batchLoadButton.connect("clicked(bool)", self._onLoad)
+        ui.batchTable.connect("itemSelectionChanged()", self._showLoadButton)
+        ui.batchTable.connect("cellDoubleClicked(int,int)", self._onDoubleClicked)
         ui.batchCollapsibleButton.connect("contentsCollapsed(bool)", self._onCollapsed)
 
     @property
@@ -84,10 +89,12 @@ class BatchSection:
         self._ui.batchProgressBar.visible = self._run.running
         folder = self._shownOutput()
         self._ui.batchOpenButton.enabled = bool(folder) and os.path.isdir(folder)
+        self._showLoadButton()
 
     def close(self) -> None:
         """End a batch that runs; what it has finished stays on the disk."""
         self._closed = True
+        self._loading.close()
         self._run.close()
 
     def _problem(self) -> str:
@@ -176,6 +183,7 @@ class BatchSection:
         for row in sorted(table.changed):
             self._showCase(row, table.cases[row])
         table.changed.clear()
+        self._showLoadButton()
         if self._run.running:
             self._say(_("Stopping...") if self._run.stopping else batchProgressText(table, self._run.seconds))
             self._ui.batchProgressBar.setRange(0, len(table.cases))
@@ -206,6 +214,38 @@ class BatchSection:
         folder = self._shownOutput()
         if not qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(folder)):
             self._say(_('No program shows folders here; the results are in "{path}".').format(path=folder))
+
+    def _selectedCase(self) -> BatchCase | None:
+        """The finished case whose row is selected."""
+        row, cases = self._ui.batchTable.currentRow(), self._run.table.cases
+        return cases[row] if 0 <= row < len(cases) and cases[row].isFinished else None
+
+    def _showLoadButton(self) -> None:
+        button = self._ui.batchLoadButton
+        button.enabled = self._selectedCase() is not None and not self._loading.working
+        button.toolTip = (
+            _("Load the selected CT into the scene, with its results.") if button.enabled
+            else _("Select a finished CT in the table; a double click loads it, too."))
+
+    def _onDoubleClicked(self, _row: int, _column: int) -> None:
+        if self._ui.batchLoadButton.enabled:
+            self._onLoad()
+
+    def _onLoad(self, _checked: bool = False) -> None:
+        case, parameterNode = self._selectedCase(), self._panel.parameterNode
+        if case and parameterNode:
+            self._panel.say(_("Loading {name}...").format(name=case.name))
+            self._loading.start(case, parameterNode.options.surface)
+            self._showLoadButton()
+
+    def _onLoaded(self, volumeNode, imported, result: dict) -> None:
+        if self._panel.parameterNode:
+            self._panel.parameterNode.inputVolume = volumeNode
+        self._panel.say(_("{name} and its results are in the scene.").format(name=volumeNode.GetName()))
+        self._panel.resultsChanged(imported, result)
+
+    def _onLoadingFailed(self, error: SegmentationError) -> None:
+        self._panel.fail(error)
 
     def _say(self, text: str) -> None:
         self._ui.batchStatusLabel.text = text

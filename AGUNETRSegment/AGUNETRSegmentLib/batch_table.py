@@ -45,6 +45,7 @@ class BatchCase:
 
     :ivar name: unique in the batch, also the name of the folder of its results.
     :ivar path: the CT; empty where the engine did not say.
+    :ivar output: the folder of its results; empty where the engine did not say.
     :ivar state: what became of it.
     :ivar message: what it does, why it failed, or what is to be said of the result.
     :ivar volumes: ml by the model's name.
@@ -53,10 +54,16 @@ class BatchCase:
 
     name: str
     path: str = ""
+    output: str = ""
     state: CaseState = CaseState.WAITING
     message: str = ""
     volumes: dict[str, float] = field(default_factory=dict)
     seconds: float | None = None
+
+    @property
+    def isFinished(self) -> bool:
+        """Whether its results are on the disk."""
+        return self.state in (CaseState.DONE, CaseState.SKIPPED) and bool(self.path and self.output)
 
     def texts(self) -> tuple[str, str, str, str, str]:
         """Case, state, volume (ml), seconds and message; several models' volumes are in the order of the models."""
@@ -87,7 +94,8 @@ class BatchTable:
         kind = event.get("event")
         if kind == "listed":
             for entry in event.get("cases", []):
-                self._case(str(entry["case"])).path = str(entry.get("input", ""))
+                case = self._case(str(entry["case"]))
+                case.path, case.output = str(entry.get("input", "")), str(entry.get("output", ""))
             return True
         if "case" not in event or kind not in _TAKE:
             return False

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("slicer")
 
 import host
+import SimpleITK as sitk
 import slicer
+import slicer.util
 
 HERE = Path(__file__).resolve().parent
 
@@ -120,6 +124,50 @@ def test_what_is_missing_is_said(panel, tmp_path):
     assert ui.batchButton.enabled
     host.type_(ui.batchInputPathLineEdit, str(tmp_path / "gone"))
     assert "There is no folder" in ui.batchButton.toolTip
+
+
+def writeFinishedCase(folder):
+    """A CT and its results, as the engine's command line leaves them."""
+    (folder / "out" / "a").mkdir(parents=True)
+    voxels = np.full((20, 18, 16), -1000, np.int16)
+    voxels[5:12, 4:10, 3:9] = 100
+    for path, values in (("a.nrrd", voxels), ("out/a/base.nii.gz", (voxels > 0).astype(np.uint8))):
+        image = sitk.GetImageFromArray(values)
+        image.SetSpacing((2.0, 2.0, 3.0))
+        sitk.WriteImage(image, str(folder / path))
+    (folder / "out" / "a" / "result.json").write_text(json.dumps({"format": 1, "models": [
+        {"name": "base", "title": "Base", "mask": "base.nii.gz", "volume_ml": 3.0, "warnings": []}]}))
+
+
+def test_a_finished_case_comes_into_the_scene(panel, tmp_path):
+    ui, section, scene = panel.ui, panel.panel.sections["batch"], slicer.mrmlScene
+    writeFinishedCase(tmp_path)
+    for event in (
+            {"event": "listed", "cases": [{"case": name, "input": str(tmp_path / f"{name}.nrrd"),
+                                           "output": str(tmp_path / "out" / name)} for name in ("a", "b")]},
+            {"event": "result", "case": "a", "result": {"models": [{"name": "base", "volume_ml": 3.0}]}}):
+        section._run.table.take(event)
+    section._onChanged()
+    ui.batchTable.setCurrentCell(1, 0)
+    assert not ui.batchLoadButton.enabled and "finished" in ui.batchLoadButton.toolTip
+    ui.batchTable.setCurrentCell(0, 0)
+
+    def segmentations():
+        return scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+
+    host.click(ui.batchLoadButton)
+    panel.app.wait(segmentations, 1)
+    assert panel.panel.parameterNode.inputVolume.GetName() == "a" and ui.resultsTable.rowCount == 1
+    segmentationNode = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    assert segmentationNode.GetName() == "a base spleen"
+    assert slicer.util.arrayFromSegmentBinaryLabelmap(
+        segmentationNode, "spleen", panel.panel.parameterNode.inputVolume).sum() == 7 * 6 * 6
+    host.click(ui.batchLoadButton)
+    panel.app.wait(segmentations, 2)
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1, "the CT is there already"
+    (tmp_path / "out" / "a" / "result.json").unlink()
+    host.click(ui.batchLoadButton)
+    assert "cannot be read" in ui.statusLabel.text and segmentations() == 2 and ui.batchLoadButton.enabled
 
 
 def test_replacing_results_is_asked_for(panel, tmp_path):
