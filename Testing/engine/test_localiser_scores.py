@@ -38,3 +38,8 @@ def test_what_it_misses_is_counted_and_a_doubt_is_quoted(scored):
     row = scored(scan, scan.array > BODY_HU, level=0.75)
     assert row["share_of_organ_left_out"] == pytest.approx(0.5, abs=0.1)
     assert scored(scan, scan.array > BODY_HU, level=0.95)["answer"] == "doubt: the localiser saw no spleen"
+
+
+def test_of_no_organ_nothing_can_be_left_out(scored):
+    scan = with_spleen()
+    assert scored(scan, np.zeros(scan.array.shape, bool))["share_of_organ_left_out"] is None

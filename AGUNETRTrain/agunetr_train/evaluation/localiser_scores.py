@@ -47,11 +47,12 @@ def _score(bundle: ModelBundle, backend: TorchBackend, image: Volume, label: Vol
     return {
         "answer": "found",
         "windows_of_the_full_size_network": f"{windows} of {dense.windows_of_dense}",
-        "share_of_organ_left_out": round(_left_out(answer, seen, label), 4),
+        "share_of_organ_left_out": _left_out(answer, seen, label),
     }
 
 
-def _left_out(found: Found, seen: Volume, label: Volume) -> float:
-    """The share of the reference's volume that lies outside what was marked."""
+def _left_out(found: Found, seen: Volume, label: Volume) -> float | None:
+    """The share of the reference's volume that lies outside what was marked; None where the reference is empty."""
     soft = restore(label.with_array(label.array.astype(np.float32)), seen)
-    return float(soft[~found.marked.transpose(2, 1, 0)].sum() / soft.sum())
+    organ = float(soft.sum())
+    return round(float(soft[~found.marked.transpose(2, 1, 0)].sum()) / organ, 4) if organ else None
