@@ -86,6 +86,19 @@ def test_a_gated_model_gives_monais_mask_and_two_models_compare(bench):
     assert len(row.details["windows"]) == 2
 
 
+def test_a_step_of_training_has_monais_losses(bench):
+    rows = rows_of(bench, "train-step")
+    exact, fast = rows["train-step-exact"], rows["train-step-fast"]
+    assert exact.details["precision"] == "float32" and exact.agreement["loss_difference"] <= 1e-4
+    assert fast.details["precision"] == "bfloat16" and 0 < fast.agreement["loss_difference"] <= 2e-2
+    assert all(loss > 0.1 for loss in exact.details["losses"])
+
+
+def test_a_patch_is_cut_from_the_case_beside_the_step(bench):
+    row = rows_of(bench, "train-loading")["train-loading"]
+    assert row.details["patch"] == [1, 32, 32, 32] and row.ratio > 0
+
+
 def test_what_is_tried_answers_as_the_plain_way_does(bench):
     rows = rows_of(bench, "trials")
     for name in ("trial-torch-one-thread", "trial-torch-batch-2", "trial-float16"):

@@ -94,6 +94,22 @@ DEFINITIONS: dict[str, Definition] = {
         (Limit("time_growth", at_most=1.1), Limit("memory_growth", at_most=1.1)),
     ),
     "throughput": Definition("20 CTs in one call, against 20 single calls", "throughput"),
+    "train-step-exact": Definition(
+        "one step of training, full-size network, 96^3, float32, against MONAI's trainer in eager float32",
+        "train-step",
+        (Limit("loss_difference", at_most=1e-3),),
+    ),
+    "train-step-fast": Definition(
+        "one step of training, full-size network, 96^3, bfloat16, against MONAI's trainer in eager float32",
+        "train-step",
+        (Limit("ratio", at_least=4), Limit("loss_difference", at_most=2e-2)),
+    ),
+    "train-loading": Definition(
+        "cutting and augmenting a patch of a CT at 1 mm, against the step that learns from it",
+        "train-loading",
+        (Limit("ratio", at_most=0.1),),
+        "ours / reference",
+    ),
     "trial-torch-one-thread": Definition("PyTorch on one thread", "trials"),
     "trial-torch-batch-2": Definition("PyTorch, two windows at once", "trials"),
     "trial-torch-int8-linear": Definition("PyTorch, linear layers in int8", "trials"),

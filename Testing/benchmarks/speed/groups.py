@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 
 from agunetr.errors import AgunetrError
-from speed import chain_rows, growth_rows, process_rows, segment_rows, trial_rows, window_rows
+from speed import chain_rows, growth_rows, process_rows, segment_rows, train_rows, trial_rows, window_rows
 from speed.filling import empty_row
 from speed.machine import load_average
 from speed.rows import NotMeasured, Row
@@ -23,6 +23,8 @@ GROUPS: dict[str, Callable[[Workbench, list[str]], list[Row]]] = {
     "memory": growth_rows.measure_memory,
     "growth": growth_rows.measure_growth,
     "throughput": process_rows.measure_throughput,
+    "train-step": train_rows.measure_steps,
+    "train-loading": train_rows.measure_loading,
     "trials": trial_rows.measure,
 }
 

@@ -17,6 +17,7 @@ _AGREEMENT = {
     "dice_with_dense": "Dice {:.4f} with dense",
     "dice_between_the_models": "Dice {:.4f} between the two",
     "mask_difference": "{:.1e} of the foreground differs",
+    "loss_difference": "losses within {:.1e}",
     "equal_masks": "masks {}",
 }
 

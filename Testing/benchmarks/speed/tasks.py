@@ -24,6 +24,9 @@ TASKS = {
     "segment-monai": "speed.segment_tasks:MonaiSegment",
     "trial-window": "speed.trial_tasks:WindowTrial",
     "trial-accumulator": "speed.trial_tasks:AccumulatorTrial",
+    "train-step-ours": "speed.train_tasks:OurStep",
+    "train-step-monai": "speed.train_tasks:MonaiStep",
+    "train-draw": "speed.train_tasks:OurDraw",
     "job-ours": "speed.segment_tasks:OurJob",
 }
 
