@@ -29,7 +29,7 @@ class Bench:
     """A run of two stages and two seeds whose trainings are stand-ins."""
 
     def __init__(self, folder: Path, **changes) -> None:
-        self.experiment = tiny_experiment(folder, seeds=[0, 1], compare=["base", "gated"], **changes)
+        self.experiment = tiny_experiment(folder, **{"seeds": [0, 1], "compare": ["base", "gated"], **changes})
         self.folder = RunFolder(folder / "run")
         self.folder.root.mkdir()
         self.jobs = jobs_of(self.experiment)

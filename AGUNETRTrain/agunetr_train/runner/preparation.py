@@ -64,10 +64,13 @@ def prepare_run(
         OutputError: the folder cannot be written.
     """
     cache = cache or folder.root / "prepared"
-    ranks.decide(lambda: folder.open(experiment))
 
     def find() -> dict[str, Case]:
         return find_experiment_cases(experiment, data, cache, say)
+
+    if data is not None or experiment.data.source == "folder":
+        find()  # a folder that was misspelt leaves no run behind; what is fetched or drawn goes into the run
+    ranks.decide(lambda: folder.open(experiment))
 
     def split_and_check() -> None:
         cases = find()
