@@ -83,3 +83,9 @@ def phantom_cases(tmp_path_factory) -> Path:
     from tiny_experiments import write_phantoms
 
     return write_phantoms(tmp_path_factory.mktemp("phantoms"))
+
+
+@pytest.fixture(scope="session")
+def prepared_cases(tmp_path_factory) -> Path:
+    """The cache of prepared cases that trainings on ``phantom_cases`` share."""
+    return tmp_path_factory.mktemp("prepared")

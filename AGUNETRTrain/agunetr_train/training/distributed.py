@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,6 +114,8 @@ def wrapped(module: nn.Module, processes: Processes, device: torch.device) -> nn
         # for ever. Without a gradient AdamW leaves them as they are, also in a single process.
         if "cross_attn" in name:
             weight.requires_grad_(False)
+    # Gradients of 1x1x1 convolutions can be laid out in two ways, which torch says once and which costs nothing here.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None)
 
 
