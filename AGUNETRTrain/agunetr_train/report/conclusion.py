@@ -14,6 +14,8 @@ from agunetr_train.report.tables import summaries
 LEVEL = 0.05
 FEW_CASES = 20
 """Below this the page warns that single cases carry the mean; the study itself had ten."""
+FEW_DRAWN = 10
+"""Below this the page warns of the interval over trainings."""
 DRAWN_BY_HAND = ("expert", "radiologist", "manual", "physician")
 """Words in a mask's stated origin that mean a person of the trade drew it."""
 
@@ -74,15 +76,15 @@ def _verdict(one: Comparison) -> str:
     trainings = one.over_trainings
     if trainings.low is None:
         return (
-            f"For these very trainings the Dice is {way} beyond chance over patients; "
+            f"At the 5 % level the Dice of these very trainings is {way} over patients; "
             "whether other trainings would agree, the run cannot say."
         )
     if not trainings.excludes_zero:
         return (
-            f"Over patients the Dice is {way} beyond chance, but over trainings the interval "
+            f"At the 5 % level the Dice is {way} over patients, but over trainings the interval "
             f"({_signed(trainings.low)} to {_signed(trainings.high)}) includes 0: it may be luck of the training."
         )
-    return f"The Dice is {way} beyond chance, over patients and over trainings, on data like these."
+    return f"At the 5 % level the Dice is {way}, over patients and over trainings, on data like these."
 
 
 def _alone(results: RunResults) -> list[str]:
@@ -131,15 +133,17 @@ def _numbers(results: RunResults, dice: Sequence[Comparison]) -> list[str]:
 
 
 def _trainings(results: RunResults, dice: Sequence[Comparison]) -> list[str]:
-    number = min((len(one.trainings) for one in dice if one.trainings), default=0)
+    compared = [one for one in dice if one.trainings]
+    drawn = min((one.over_trainings.drawn for one in compared), default=0)
     sentences = []
-    if number == 1:
+    if any(len(one.trainings) == 1 for one in compared):
         sentences.append(
             "Each stage was trained once: another seed gives other weights, and the difference may change its sign."
         )
-    elif 1 < number < 10:
+    elif 0 < drawn < FEW_DRAWN:
+        what = "folds" if len({fold for one in compared for fold, _ in one.trainings}) > 1 else "seeds"
         sentences.append(
-            f"{number} trainings a stage are few: a bootstrap over them draws too narrow an interval, "
+            f"{drawn} {what} are few: a bootstrap over so few draws too narrow an interval, "
             "so take the one over trainings as the least uncertainty."
         )
     if len(results.splits) > 1 and dice:
@@ -203,7 +207,7 @@ def _interval(interval: Interval) -> str:
 def _test(one: Comparison) -> str:
     if one.test.p is None:
         return one.test.method
-    adjusted = "" if one.adjusted_p is None else f", adjusted {p_text(one.adjusted_p)}"
+    adjusted = "" if one.adjusted_p is None else f", adjusted p {p_text(one.adjusted_p)}"
     return f"Wilcoxon p {p_text(one.test.p)}{adjusted}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from agunetr_train.report.collect import RunResults
 from agunetr_train.report.figure_style import FAINT, INK, StageStyle, figure_to, stage_styles
@@ -46,13 +47,23 @@ def draw_differences(results: RunResults, comparisons: Sequence[Comparison], pat
             _draw_values(grid[0], rows, (results.compared[0], shown[0].stage), styles)
         for axes, one in zip(grid[with_values:], shown, strict=False):
             _draw_differences(axes, results, rows, one, styles[one.stage])
+        _align(grid[with_values:panels])
         for axes in grid[:panels]:
+            axes.xaxis.set_major_locator(MaxNLocator(5))
             named = len(rows) <= _MOST_NAMED
             axes.set_yticks(range(len(rows)) if named else [], [row.case for row in rows] if named else [])
             axes.set_ylim(-0.7, len(rows) - 0.3)
             axes.grid(axis="x")
-        figure.legend(handles=_legend(shown, results.compared[0], styles), loc="outside lower center", ncols=3)
+        figure.legend(handles=_legend(shown, results.compared[0], styles), loc="outside lower center", ncols=4)
     return True
+
+
+def _align(panels: Sequence[Axes]) -> None:
+    """One scale for all panels of differences, so that they can be compared by eye."""
+    least = min(axes.get_xlim()[0] for axes in panels)
+    most = max(axes.get_xlim()[1] for axes in panels)
+    for axes in panels:
+        axes.set_xlim(least, most)
 
 
 def _draw_values(

@@ -129,14 +129,14 @@ def _draw_case(
     figures.drawn.append(
         Figure(
             file, "masks", f"Scan, ground truth and masks of {shown.name}",
-            f"Axial slice {shown.slice.number}, seen from the feet, {shown.training}. The yellow outline is the "
+            f"Axial slice {shown.slice.number}, seen from the feet{shown.training}. The yellow outline is the "
             "ground truth.",
         )
     )  # fmt: skip
     for gate, maps in _gate_maps(results, shown, figures, say).items():
         file = f"attention-{shown.name}-{gate}.png"
         draw_attention(shown, gate, maps, results, folder / file)
-        text = f"Axial slice {shown.slice.number}, {shown.training}: how much of the skip the gate lets pass."
+        text = f"Axial slice {shown.slice.number}{shown.training}: how much of the skip the gate lets pass."
         figures.drawn.append(Figure(file, "gates", f"Attention of the gate at {gate}", text))
 
 

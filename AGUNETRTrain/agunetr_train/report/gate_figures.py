@@ -38,7 +38,7 @@ def draw_gate_statistics(results: RunResults, path: Path) -> bool:
             _draw_lines(grid[-1, column], results, gate, "inside", styles, "-")
             _draw_lines(grid[-1, column], results, gate, "outside", styles, (0, (3, 2)))
             grid[-1, column].set_xlabel("epoch")
-            grid[-1, column].xaxis.set_major_locator(MaxNLocator(integer=True))
+            grid[-1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
             grid[-1, column].set_ylim(-0.02, 1.02)
             if with_gamma:
                 _draw_lines(grid[0, column], results, gate, "gamma", styles, "-")
@@ -85,7 +85,7 @@ def draw_attention(shown: ShownCase, gate: str, maps: Mapping[str, Volume], resu
         bar.solids.set_alpha(1.0)
         bar.outline.set_visible(False)
         figure.supxlabel(
-            f"{shown.name}, axial slice {shown.slice.number}, {shown.training}. Yellow outline: ground truth. "
+            f"{shown.name}, axial slice {shown.slice.number}{shown.training}. Yellow outline: ground truth. "
             "Colours span the slice's own values.",
             fontsize=8.5,
         )

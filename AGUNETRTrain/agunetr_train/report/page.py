@@ -68,16 +68,33 @@ def make_report(
         OutputError: the report cannot be written, or would replace files that are no report.
     """
     results = collect(run)
-    comparisons = compare_all(results)
     folder = Path(output) if output is not None else run.report
     earlier = _earlier_files(folder)
-    # The page is moved last: where it is, all it was made from is.
+    try:
+        _write(results, compare_all(results), folder, earlier, case, slice, say)
+    except OSError as error:
+        raise OutputError(
+            f"The report cannot be written to {folder} ({error.strerror or error}).",
+            "Choose a folder on a disk that is writable and has room.",
+        ) from error
+    return folder / PAGE
+
+
+def _write(
+    results: RunResults,
+    comparisons: Sequence[Comparison],
+    folder: Path,
+    earlier: Sequence[str],
+    case: str | None,
+    number: int | None,
+    say: Callable[[str], None],
+) -> None:
+    # Files are moved in the order of their names' list, the page last: where it is, all it was made from is.
     with ResultFolder(folder, (PAGE,), overwrite=True) as new:
-        # Whatever fails here, an earlier report stays as it is.
         write_cases(results, new.path / "cases.csv")
         write_summary(results, new.path / "summary.csv")
         write_comparisons(comparisons, new.path / "comparisons.csv")
-        figures = draw_figures(results, comparisons, new.path, case, slice, say)
+        figures = draw_figures(results, comparisons, new.path, case, number, say)
         for reason in figures.missing.values():
             say(reason)
         (new.path / PAGE).write_text(_page(results, comparisons, figures, new.path), encoding="utf-8", newline="\n")
@@ -85,7 +102,6 @@ def make_report(
         write_json({"program": "agunetr report", "files": [*files, RECORD]}, new.path / RECORD)
         new.names = (RECORD, *(name for name in files if name != PAGE), PAGE)
         new.publish(outdated=[name for name in earlier if name not in new.names])
-    return folder / PAGE
 
 
 def _earlier_files(folder: Path) -> list[str]:

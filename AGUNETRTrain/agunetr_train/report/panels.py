@@ -32,18 +32,14 @@ class ShownCase:
         slice: of its scan.
         truth: the reference mask on the scan's grid.
         jobs: stage to the job whose mask is shown; one fold and one seed for all of them.
+        training: these two, as far as there are several: ``, fold 2, seed 1`` or an empty text.
     """
 
     name: str
     slice: AxialSlice
     truth: np.ndarray
     jobs: Mapping[str, JobResults]
-
-    @property
-    def training(self) -> str:
-        """``fold 2, seed 1``, of what there are several."""
-        job = next(iter(self.jobs.values())).job
-        return f"fold {job.fold + 1}, seed {job.seed}"
+    training: str
 
 
 def choose_case(results: RunResults) -> str | None:
@@ -86,7 +82,10 @@ def load_case(results: RunResults, case: str, number: int | None = None) -> Show
     scan, _ = read_volume(facts["image"])
     truth = read_reference(facts["label"], scan).mask
     shown = AxialSlice(scan, largest_slice(truth) if number is None else number)
-    return ShownCase(case, shown, truth.array, jobs)
+    job, experiment = next(iter(jobs.values())).job, results.experiment
+    training = f", fold {job.fold + 1}" if experiment.split.folds else ""
+    training += f", seed {job.seed}" if len(experiment.seeds) > 1 else ""
+    return ShownCase(case, shown, truth.array, jobs, training)
 
 
 def mask_path(results: RunResults, job: JobResults, case: str) -> Path:
@@ -121,7 +120,7 @@ def draw_panels(results: RunResults, shown: ShownCase, path: Path) -> None:
             shown.slice.outline(axis, mask, styles[stage].colour, fill=True)
             shown.slice.outline(axis, shown.truth, GROUND_TRUTH_COLOUR, fill=False)
         figure.supxlabel(
-            f"{shown.name}, axial slice {shown.slice.number}, {shown.training}. Yellow outline: ground truth. "
+            f"{shown.name}, axial slice {shown.slice.number}{shown.training}. Yellow outline: ground truth. "
             f"Window {WINDOW_HU[0]:.0f} to {WINDOW_HU[1]:.0f} HU. Dice is of the whole volume.",
             fontsize=8.5,
         )

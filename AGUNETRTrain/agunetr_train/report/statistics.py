@@ -180,7 +180,7 @@ def bootstrap_mean(groups: Sequence[Sequence[float]], drawn: str, method: str) -
         method: of :func:`scipy.stats.bootstrap`.
     """
     if len(groups) < FEWEST_FOR_INTERVAL:
-        return Interval(len(groups), None, None, f"no interval: {len(groups)} {drawn} are too few to draw from")
+        return Interval(len(groups), None, None, f"no interval from fewer than {FEWEST_FOR_INTERVAL} {drawn}")
     sums = np.array([np.sum(group) for group in groups], np.float64)
     counts = np.array([len(group) for group in groups], np.float64)
     means = sums / counts
