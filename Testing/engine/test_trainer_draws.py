@@ -15,6 +15,7 @@ from agunetr_train.experiments.definition import Stage
 from agunetr_train.experiments.jobs import jobs_of
 from agunetr_train.training.distributed import Processes
 from agunetr_train.training.draws import DrawPlan, PatchDraws, StepSampler
+from agunetr_train.training.job_training import never
 from agunetr_train.training.patch_loader import patch_loader, prepare_cases
 
 PLAN = DrawPlan(seed=3, cases=5, spacings=2, patches_per_step=2, steps_per_epoch=10, every_case_once=False)
@@ -57,7 +58,7 @@ def test_processes_share_each_steps_draws():
 def patches(tmp_path_factory, phantom_cases, prepared_cases) -> PatchDraws:
     experiment = tiny_experiment(tmp_path_factory.mktemp("draws"))
     job, cases = jobs_of(experiment)[0], pick_cases(find_cases(phantom_cases), ("one", "two"))
-    store = prepare_cases(experiment, job, cases, prepared_cases, Processes(), None)
+    store = prepare_cases(experiment, job, cases, prepared_cases, Processes(), None, never)
     return patch_loader(experiment, job, store, ["one", "two"], 0, torch.device("cpu"), Processes()).dataset
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from agunetr.errors import InputError
@@ -34,8 +35,8 @@ def refuse_batch(folder: Path, batch: Mapping[str, Any], facts: Mapping[str, Any
             readable = {key: str(value) if key in ("loss", "gradient_norm") else value for key, value in facts.items()}
             write_record(file.with_suffix(".json"), {**readable, "cases": cases, "draws": list(map(int, draws))})
             kept = f"the batch is kept as {file}"
-        except OSError as error:
-            kept = f"the batch could not be kept ({error.strerror})"
+        except (OSError, SafetensorError) as error:
+            kept = f"the batch could not be kept ({error})"
     what = "gradient" if str(facts["loss"]) not in ("nan", "inf", "-inf") else "loss"
     return LossNotFinite(
         f"The {what} is no finite number in epoch {facts['epoch']} at step {facts['step']} "

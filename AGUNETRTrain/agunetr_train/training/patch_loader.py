@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from agunetr.errors import InputError
 from agunetr_train.data.cases import Case
-from agunetr_train.data.preparation import cached_case, map_prepared
+from agunetr_train.data.preparation import map_prepared
 from agunetr_train.experiments.definition import Experiment, Stage
 from agunetr_train.experiments.jobs import Job
 from agunetr_train.training.augmentation import cut_size, training_transforms
@@ -21,6 +21,7 @@ from agunetr_train.training.distillation import Teacher
 from agunetr_train.training.distributed import Processes
 from agunetr_train.training.draws import DrawPlan, PatchDraws, StepSampler
 from agunetr_train.training.patch_centres import with_centres
+from agunetr_train.training.prepared_files import prepared_files, until_stopped
 
 MOST_WORKERS = 8
 """Loading processes beside a GPU; more wait for each other."""
@@ -70,13 +71,22 @@ def prepare_cases(
     cache: Path,
     processes: Processes,
     teacher: Teacher | None,
+    stop: Callable[[], bool],
 ) -> CaseStore:
-    """Prepare what is not prepared yet; the first process does it and the others find it done."""
+    """Prepare what is not prepared yet: the cases, and what the teacher says of them.
+
+    Raises:
+        InputError, OutputError, Cancelled: see :func:`agunetr_train.training.prepared_files.prepared_files`.
+    """
     spacings = job.stage.spacings_mm or (experiment.spacing_mm,)
-    seen = experiment.intensity_range
-    with processes.first_goes_ahead():
-        files = [[cached_case(case, mm, seen, experiment.labels, cache) for mm in spacings] for case in cases]
-        maps = [[teacher.map_of(case, mm, seen, cache) for mm in spacings] for case in cases] if teacher else []
+    files = prepared_files(experiment, cases, spacings, cache, processes, stop)
+    maps: list[list[Path]] = []
+    if teacher is not None:
+        with processes.first_goes_ahead():
+            maps = [
+                [teacher.map_of(case, spacing, experiment.intensity_range, cache) for spacing in spacings]
+                for case in until_stopped(cases, processes, stop)
+            ]
     return CaseStore(files, maps, experiment.network_config(job.stage).window, job.stage)
 
 

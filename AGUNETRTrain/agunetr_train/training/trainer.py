@@ -7,6 +7,7 @@ that was not.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 from monai.data import set_track_meta
 
-from agunetr.errors import Cancelled, MemoryExhausted
+from agunetr.errors import Cancelled, MemoryExhausted, OutputError
 from agunetr.inference.devices import says_out_of_memory
 from agunetr_train.data.cases import Case
 from agunetr_train.evaluation.gate_statistics import GateStatistics
@@ -94,6 +95,13 @@ def train_job(
     set_track_meta(False)
     try:
         return _train(experiment, job, run, training, validation, cache, device, say, listeners)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            raise
+        raise OutputError(
+            f"There is no room left in {run.job(job)} or {cache}; the last checkpoint is whole.",
+            "Free some space and give the same command again; it goes on from there.",
+        ) from error
     except (MemoryError, RuntimeError) as error:
         if not says_out_of_memory(error):
             raise
@@ -121,7 +129,7 @@ def _train(
     first_step = 0 if checkpoint is None else int(checkpoint_number(checkpoint))
     network = first_network(experiment, job, run, say).to(device)
     teacher = make_teacher(stage, device, say)
-    store = prepare_cases(experiment, job, training, cache, processes, teacher)
+    store = prepare_cases(experiment, job, training, cache, processes, teacher, listeners.stop)
     names = [case.name for case in training]
     plan = draw_plan(experiment, job, len(names))
     loader = patch_loader(experiment, job, store, names, first_step, device, processes)

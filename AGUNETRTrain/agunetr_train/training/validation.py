@@ -18,9 +18,10 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from agunetr.inference.inferer import WindowInferer
 from agunetr.networks.unetr import GatedUNETR
 from agunetr_train.data.cases import Case
-from agunetr_train.data.preparation import cached_case, map_prepared
+from agunetr_train.data.preparation import map_prepared
 from agunetr_train.experiments.definition import Experiment, Stage
 from agunetr_train.training.distributed import Processes
+from agunetr_train.training.prepared_files import prepared_files
 
 DICE = "dice"
 
@@ -94,7 +95,7 @@ class Validation:
         device: where it runs.
         dtype: of autocast, or None.
         processes: those that train together.
-        cancelled: asked between windows; heeded where there is one process, for others would wait for it.
+        stop: asked between windows; heeded where there is one process, for others would wait for it.
 
     Attributes:
         cases: as the network sees them.
@@ -111,14 +112,10 @@ class Validation:
         device: torch.device,
         dtype: torch.dtype | None,
         processes: Processes,
-        cancelled: Callable[[], bool] | None = None,
+        stop: Callable[[], bool],
     ) -> None:
-        with processes.first_goes_ahead():
-            files = [
-                cached_case(case, experiment.spacing_mm, experiment.intensity_range, experiment.labels, cache)
-                for case in cases
-            ]
-        self.cases = WholeCases([case.name for case in cases], files)
+        files = prepared_files(experiment, cases, (experiment.spacing_mm,), cache, processes, stop)
+        self.cases = WholeCases([case.name for case in cases], [file for (file,) in files])
         # A process that has no case of its own repeats the first one: MONAI gathers the scores of all.
         self._shares = [range(rank, len(cases), processes.count) or range(1) for rank in range(processes.count)]
         self.evaluator = SupervisedEvaluator(
@@ -130,7 +127,7 @@ class Validation:
                 stage.validation_overlap,
                 device,
                 dtype,
-                cancelled if processes.count == 1 else None,
+                stop if processes.count == 1 else None,
             ),
             key_val_metric={
                 DICE: IgniteMetricHandler(
