@@ -123,7 +123,7 @@ def test_a_run_keeps_its_data_its_split_and_its_masks(run):
     folder = RunFolder(run.folder)
     assert folder.splits()[0].test == ("four",)
     assert set(json.loads((run.folder / "data.json").read_text())["cases"]) == {"one", "two", "three", "four"}
-    assert "4 cases of 4 patients" in (run.folder / "data-report.txt").read_text()
+    assert "Cases: 4, patients: 4" in (run.folder / "data-report.txt").read_text()
     assert (run.folder / "gated" / "test" / "four.nii.gz").is_file()
     assert not list(run.folder.rglob("*.tmp")) and not list(run.folder.glob("*/job.lock"))
 

@@ -98,7 +98,7 @@ def test_good_cases_are_described(phantom_cases, tmp_path):
     assert one["licence"] == "CC0" and one["origin"] == "phantom" and one["patient"] == "one"
     assert len(one["image_sha256"]) == 64 and 40 < one["label_hu"][1] < 160
     text = report.text()
-    assert "4 cases of 4 patients: nothing forbids training" in text and "training 2, validation 1, test 1" in text
+    assert "Cases: 4, patients: 4; nothing forbids training" in text and "training 2, validation 1, test 1" in text
     assert [line.split()[:2] for line in text.splitlines()[-4:]] == [
         ["four", "test"], ["one", "training"], ["three", "validation"], ["two", "training"]
     ]  # fmt: skip

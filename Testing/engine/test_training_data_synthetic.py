@@ -137,7 +137,7 @@ def run(*arguments: object) -> int:
 def test_synthesize_then_check(masks, tmp_path, capfd):
     made = tmp_path / "made"
     assert run("synthesize", "--labels", masks, "--output", made, "--coarser", 2, "--count", 1) == 0
-    assert "1 synthetic cases" in capfd.readouterr().out
+    assert "Synthetic cases in" in capfd.readouterr().out
     coarse = read_mask(made / "labelsTr" / "spleen_2.nii.gz")
     whole = read_mask(masks / "labelsTr" / "spleen_2.nii.gz")
     assert coarse.spacing_mm == pytest.approx((12, 12, 6))
@@ -149,7 +149,7 @@ def test_synthesize_then_check(masks, tmp_path, capfd):
 
 def test_check_tells_what_is_wrong_and_ends_with_the_code_of_bad_input(phantom_cases, tmp_path, capsys):
     assert run("check", phantom_cases) == 0
-    assert "4 cases of 4 patients: nothing forbids training" in capsys.readouterr().out
+    assert "Cases: 4, patients: 4; nothing forbids training" in capsys.readouterr().out
     assert run("check", phantom_cases, "--experiment", "study-v1") == 3
     assert "lacks the case 'spleen_2'" in capsys.readouterr().err
     assert run("check", tmp_path / "nowhere") == 3
@@ -167,4 +167,4 @@ def test_check_tells_what_is_wrong_and_ends_with_the_code_of_bad_input(phantom_c
 def test_download_says_where_it_is(monkeypatch, phantom_cases, tmp_path, capsys):
     monkeypatch.setattr("agunetr_train.data.msd_download.download_msd_spleen", lambda *_: phantom_cases)
     assert run("download", "--output", tmp_path) == 0
-    assert "4 labelled cases" in capsys.readouterr().out
+    assert "Labelled cases in" in capsys.readouterr().out

@@ -96,7 +96,7 @@ def _download(arguments: argparse.Namespace, console: Console) -> int:
         folder = download_msd_spleen(Path(arguments.output).expanduser(), console.say, progress)
     cases = find_cases(folder)
     console.event("downloaded", folder=str(folder), cases=len(cases))
-    console.say(f"{folder}: {len(cases)} labelled cases")
+    console.say(f"Labelled cases in {folder}: {len(cases)}")
     return OK
 
 
@@ -108,5 +108,5 @@ def _synthesize(arguments: argparse.Namespace, console: Console) -> int:
     with console.progress(case=str(output)) as progress:
         names = synthesize(Path(arguments.labels).expanduser(), output, plan, progress)
     console.event("synthesized", folder=str(output), cases=names)
-    console.say(f"{output}: {len(names)} synthetic cases")
+    console.say(f"Synthetic cases in {output}: {len(names)}")
     return OK

@@ -63,8 +63,8 @@ class DataReport:
         """For people: the findings, then a table of the cases."""
         fatal = sum(finding.fatal for finding in self.findings)
         patients = len({case.patient for case in self.cases.values()})
-        verdict = f"{fatal} faults that forbid training" if fatal else "nothing forbids training"
-        lines = [f"{len(self.cases)} cases of {patients} patients: {verdict}, {len(self.findings) - fatal} warnings."]
+        verdict = f"faults that forbid training: {fatal}" if fatal else "nothing forbids training"
+        lines = [f"Cases: {len(self.cases)}, patients: {patients}; {verdict}; warnings: {len(self.findings) - fatal}."]
         for number, split in enumerate(self.splits):
             parts = ", ".join(f"{part} {len(getattr(split, part))}" for part in PARTS)
             lines.append(f"Fold {number + 1}: {parts}." if len(self.splits) > 1 else f"Split: {parts}.")

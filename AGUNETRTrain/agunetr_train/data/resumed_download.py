@@ -50,6 +50,11 @@ def download(
         ) from error
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
         came = part.stat().st_size if part.is_file() else 0
+        if not came:
+            raise InputError(
+                f"{address} cannot be reached ({getattr(error, 'reason', error)}).",
+                "Check the network, or download the data elsewhere and give their folder.",
+            ) from error
         raise InputError(
             f"The download of {address} broke off after {came / 1e6:,.1f} MB ({getattr(error, 'reason', error)}).",
             "Run the same command again: it goes on from there.",
