@@ -180,17 +180,18 @@ def test_a_report_can_be_made_again_of_another_case_and_elsewhere(run, tmp_path,
         (["train", "{experiment}", "--run", "{new}", "--data", "{folder}/none"], 3, "There is no folder"),
         (["train", "{experiment}", "--run", "{new}", "--device", "tpu"], 6, "no device called 'tpu'"),
         (["train", "smoke", "--run", "{run}"], 3, "another experiment or of other settings"),
-        (["train", "{experiment}", "--run", "{folder}"], 3, "is no run and not empty"),
+        (["train", "{experiment}", "--run", "{folder}", "--data", "{data}"], 3, "is no run and not empty"),
         (["report", "{new}"], 3, "is no run"),
         (["export", "{new}"], 3, "is no run"),
         (["experiments", "show", "no-such-experiment"], 3, "There is no experiment"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_sentence(run, tmp_path, arguments, code, words, capfd):
+def test_what_cannot_be_is_refused_in_one_sentence(run, phantom_cases, tmp_path, arguments, code, words, capfd):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.txt").touch()
     places = {
-        "experiment": run.experiment, "run": run.folder, "new": tmp_path / "new", "folder": tmp_path / "folder"
+        "experiment": run.experiment, "run": run.folder, "data": phantom_cases,
+        "new": tmp_path / "new", "folder": tmp_path / "folder",
     }  # fmt: skip
     assert main([argument.format(**places) for argument in arguments]) == code
     errors = capfd.readouterr().err

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agunetr.commands.console import Console
-from agunetr_train.experiments.jobs import Job
+
+if TYPE_CHECKING:
+    from agunetr_train.experiments.jobs import Job
 
 EVENTS = """\
 With --json, standard output carries one JSON object a line and nothing else. {"event": ...} is one of:
