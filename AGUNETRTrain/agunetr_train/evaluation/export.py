@@ -181,9 +181,10 @@ def _licences(sources: Sequence[TrainingSource]) -> str:
 def _recipe(run: RunFolder, experiment: Experiment, job: Job) -> dict[str, Any]:
     chain = chain_of(experiment, job.stage)
     folds = experiment.split.folds
+    data = " --data DATA" if experiment.data.source == "folder" else ""
     recipe = {
         "experiment": experiment.name,
-        "command": f"agunetr train {experiment.name} --run RUN --job {job.number}",
+        "command": f"agunetr train {experiment.name}{data} --run RUN --job {job.number}",
         "stages": " then ".join(_stage_text(experiment, stage) for stage in chain),
         "steps": sum(run.finished(job_name(experiment, stage.name, job.fold, job.seed))["steps"] for stage in chain),
         "seed": job.seed,
