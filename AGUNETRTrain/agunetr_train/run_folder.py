@@ -30,7 +30,6 @@ from agunetr_train.experiments.jobs import Job
 from agunetr_train.experiments.reading import experiment_from
 from agunetr_train.experiments.splits import Split
 
-
 _FIRST_RECORDS = ("experiment.json", "environment.json")
 
 
@@ -58,7 +57,7 @@ class RunFolder:
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(f"The job's folder {folder} cannot be made: {error}.", "Choose another folder.") from error
+            raise OutputError(f"The folder {folder} cannot be made: {error}.", "Choose another run folder.") from error
         return folder
 
     def metrics(self, job: Job | str) -> Path:
