@@ -210,15 +210,27 @@ def test_masks_by_an_expert_are_not_called_doubtful(tmp_path):
 
 
 def test_a_clear_effect_is_called_one_only_over_patients_and_trainings(tmp_path):
-    split = {"folds": 4, "validation": 1}
 
     def better(case: str, job: Job) -> float:
-        return 0.6 + 0.01 * int(case[5:]) + (0.1 + 0.001 * job.number if job.stage.name == "gated" else 0)
+        help_of_gates = 0.1 + 0.001 * job.number + 0.0001 * int(case[5:])
+        return 0.6 + 0.01 * int(case[5:]) + (help_of_gates if job.stage.name == "gated" else 0)
 
-    results = collect(made_run(tmp_path / "clear", dice=better, split=split))
+    for folds, expected in ((6, "higher, over patients and over trainings"), (4, "so few of them agree by chance")):
+        split = {"folds": folds, "validation": 1}
+        results = collect(made_run(tmp_path / f"{folds} folds", dice=better, split=split))
+        comparisons = compare_all(results)
+        assert comparisons[0].test.p < 0.05 and comparisons[0].over_trainings.low > 0
+        assert expected in conclude(results, comparisons).findings[0]
+
+
+def test_five_patients_prove_nothing_however_alike_they_are(tmp_path):
+    def better(case: str, job: Job) -> float:
+        return 0.6 + 0.01 * int(case[5:]) * (2 if job.stage.name == "gated" else 1)
+
+    results = collect(made_run(tmp_path / "run", dice=better, split={"test": 5}))
     comparisons = compare_all(results)
-    assert comparisons[0].test.p < 0.05 and comparisons[0].over_trainings.low > 0
-    assert "higher, over patients and over trainings" in conclude(results, comparisons).findings[0]
+    assert comparisons[0].over_cases.excludes_zero and comparisons[0].test.p is None
+    assert "nothing follows from it" in conclude(results, comparisons).findings[0]
 
 
 def test_scores_of_earlier_weights_are_left_out(tmp_path):

@@ -158,13 +158,15 @@ def test_a_report_can_be_made_again_of_another_case_and_elsewhere(run, tmp_path,
     asked = []
 
     def make_report(*arguments, **options):
+        options.pop("say")("told to people")
         asked.append((arguments, options))
         return tmp_path / "again" / "index.html"
 
     monkeypatch.setattr("agunetr_train.report.page.make_report", make_report)
     assert main(["report", str(run.folder), "--output", str(tmp_path / "again"), "--case", "four", "--slice", "3"]) == 0
     assert asked == [((RunFolder(run.folder), tmp_path / "again"), {"case": "four", "slice": 3})]
-    assert str(tmp_path / "again" / "index.html") in capfd.readouterr().out
+    told = capfd.readouterr().out
+    assert str(tmp_path / "again" / "index.html") in told and "told to people" in told
 
 
 @pytest.mark.parametrize(

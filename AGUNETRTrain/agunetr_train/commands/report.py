@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     folder = RunFolder(Path(arguments.run_folder).expanduser())
     output = Path(arguments.output).expanduser() if arguments.output else None
-    page = make_report(folder, output, case=arguments.case, slice=arguments.slice)
+    page = make_report(folder, output, case=arguments.case, slice=arguments.slice, say=console.say)
     console.event("report", path=page)
     console.say(f"The report is {page}")
     return OK

@@ -218,4 +218,4 @@ def _report(run: PreparedRun, outcomes: Sequence[JobOutcome], reporter: Training
     jobs = jobs_of(run.experiment)
     finished = [run.folder.is_finished(job) for job in jobs]
     if any(finished) and (len(outcomes) == len(jobs) or all(finished)):
-        reporter.event("report", path=make_report(run.folder))
+        reporter.event("report", path=make_report(run.folder, say=reporter.say))

@@ -87,7 +87,9 @@ class AxialSlice:
             axes.text(x, y, letter, transform=axes.transAxes, color="white", ha="center", va="center", fontsize=9)
         x, y = left + 0.04 * (right - left), bottom - 0.05 * (bottom - top)
         axes.plot([x, x + _SCALE_BAR_MM], [y, y], color="white", linewidth=2, solid_capstyle="butt")
-        axes.text(x, y - 0.015 * (bottom - top), f"{_SCALE_BAR_MM / 10:.0f} cm", color="white", fontsize=8, va="bottom")
+        axes.annotate(
+            f"{_SCALE_BAR_MM / 10:.0f} cm", (x, y), (0, 3), textcoords="offset points", color="white", fontsize=8
+        )
 
     def outline(self, axes: Axes, mask: np.ndarray, colour: str, fill: bool) -> None:
         """Draw a mask's outline, and its area where asked."""

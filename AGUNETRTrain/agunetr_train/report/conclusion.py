@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agunetr_train.report.collect import RunResults
 from agunetr_train.report.score_measures import DICE, HAUSDORFF95
-from agunetr_train.report.statistics import Comparison, Interval
+from agunetr_train.report.statistics import FEWEST_FOR_INTERVAL, FEWEST_FOR_TEST, Comparison, Interval
 from agunetr_train.report.tables import summaries
 
 LEVEL = 0.05
@@ -70,7 +70,10 @@ def _verdict(one: Comparison) -> str:
         )
     way = "higher" if one.mean > 0 else "lower"
     if p is None:
-        return f"The interval excludes 0 and the Dice is {way}, but there are too few patients for a test."
+        return (
+            f"The Dice is {way} and the interval excludes 0, but so few patients agree by chance alone too often: "
+            "nothing follows from it."
+        )
     if p >= LEVEL:
         return f"The interval excludes 0 (the Dice is {way}) and the test does not agree: weak evidence."
     trainings = one.over_trainings
@@ -83,6 +86,11 @@ def _verdict(one: Comparison) -> str:
         return (
             f"At the 5 % level the Dice is {way} over patients, but over trainings the interval "
             f"({_signed(trainings.low)} to {_signed(trainings.high)}) includes 0: it may be luck of the training."
+        )
+    if trainings.drawn < FEWEST_FOR_TEST:
+        return (
+            f"At the 5 % level the Dice is {way} over patients. The trainings point the same way, but so few of them "
+            "agree by chance alone too often to prove that others would."
         )
     return f"At the 5 % level the Dice is {way}, over patients and over trainings, on data like these."
 
@@ -142,10 +150,10 @@ def _trainings(results: RunResults, dice: Sequence[Comparison]) -> list[str]:
         )
     elif 0 < drawn < FEW_DRAWN:
         what = "folds" if len({fold for one in compared for fold, _ in one.trainings}) > 1 else "seeds"
-        sentences.append(
-            f"{drawn} {what} are few: a bootstrap over so few draws too narrow an interval, "
-            "so take the one over trainings as the least uncertainty."
+        narrow = "the interval over trainings is narrower than the truth" if drawn >= FEWEST_FOR_INTERVAL else (
+            "there is no interval over trainings, and whether others would agree stays open"
         )
+        sentences.append(f"{drawn} {what} are few: {narrow}.")
     if len(results.splits) > 1 and dice:
         sentences.append("Folds share most of their training cases, so their differences are not fully independent.")
     if results.jobs and not any(job.validations for job in results.jobs) and any(job.epochs for job in results.jobs):
@@ -186,12 +194,12 @@ def _conduct(dice: Sequence[Comparison]) -> list[str]:
         "Nothing here was blinded or registered beforehand, and nothing says that the scans are like those of another "
         "hospital."
     ]
-    if len(dice) > 1:
+    if any(one.adjusted_p is not None for one in dice):
         sentences.append(
             f"{len(dice)} stages are held against one: the p-values of Dice are adjusted for it (Benjamini and "
             "Hochberg), the intervals are not."
         )
-    if dice:
+    if any(one.test.p is not None for one in dice):
         sentences.append(
             "Dice was the measure to compare; the other measures describe, and their p-values are not adjusted."
         )

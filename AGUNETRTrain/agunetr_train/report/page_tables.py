@@ -77,10 +77,12 @@ def _difference(measure: Measure, value: float | None) -> str:
     return MISSING if value is None else measure.text(value, signed=True)
 
 
-def summary_table(results: RunResults) -> Table:
-    """Mean, standard deviation and median of every measure and compared stage."""
+def summary_table(results: RunResults) -> Table | None:
+    """Mean, standard deviation and median of every measure and compared stage; None before any case is scored."""
     rows = []
     found = summaries(results)
+    if not any(one.cases or one.undefined for one in found):
+        return None
     for measure in MEASURES:
         for one in found:
             if one.measure is measure:
@@ -100,8 +102,8 @@ def summary_table(results: RunResults) -> Table:
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table | None:
-    """Differences with both intervals and the test; None where nothing is compared."""
-    if not comparisons:
+    """Differences with both intervals and the test; None where nothing is compared yet."""
+    if not any(one.cases for one in comparisons):
         return None
     adjusted = any(one.adjusted_p is not None for one in comparisons)
     head = ["measure", "stage", "cases", "mean difference", "95 % over cases", "95 % over trainings", "Wilcoxon p"]

@@ -19,7 +19,7 @@ from agunetr_train.report.pairs import mean_by_case, pairs_of
 from agunetr_train.report.score_measures import DICE
 
 GROUND_TRUTH_COLOUR = "#F0E442"
-_PANELS_A_ROW = 4
+_PANELS_A_ROW = 5
 _PANEL_INCHES = 3.1
 
 
@@ -102,8 +102,8 @@ def draw_panels(results: RunResults, shown: ShownCase, path: Path) -> None:
     styles = stage_styles([stage.name for stage in results.experiment.stages])
     masks = {stage: _mask(results, job, shown) for stage, job in shown.jobs.items()}
     count = 2 + len(masks)
-    columns = min(count, _PANELS_A_ROW)
-    rows = math.ceil(count / columns)
+    rows = math.ceil(count / _PANELS_A_ROW)
+    columns = math.ceil(count / rows)
     height = rows * (_PANEL_INCHES * shown.slice.proportion + 0.35) + 0.35
     with figure_to(path, columns * _PANEL_INCHES, height) as figure:
         axes = list(np.atleast_1d(figure.subplots(rows, columns)).ravel())

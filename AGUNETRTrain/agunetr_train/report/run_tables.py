@@ -83,7 +83,7 @@ def split_table(results: RunResults) -> Table | None:
         return None
     rows = [
         [f"fold {number}" if len(results.splits) > 1 else "split"]
-        + [f"{len(getattr(split, part))}: {', '.join(getattr(split, part)) or 'none'}" for part in PARTS]
+        + [f"{', '.join(getattr(split, part)) or 'none'} ({len(getattr(split, part))})" for part in PARTS]
         for number, split in enumerate(results.splits, 1)
     ]
     return Table("", ["", *PARTS], rows, ["A patient's cases are all in one part."])
