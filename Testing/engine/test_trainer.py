@@ -75,7 +75,7 @@ def test_a_run_leaves_metrics_checkpoints_events_and_records(uninterrupted):
     assert finished["best_validation_dice"] == pytest.approx(best, rel=1e-5)
     assert (finished["epochs"], finished["steps"], finished["stopped_early"]) == (2, 4, False)
     checkpoints = {path.name for path in uninterrupted.path.glob("*.pt")}
-    assert checkpoints == {"checkpoint_step=4.pt", f"best_dice={best:.4f}.pt"}
+    assert {"checkpoint_step=4.pt", f"best_dice={best:.4f}.pt"} <= checkpoints
     assert list(uninterrupted.path.glob("events.out.tfevents.*"))
     assert {row["gate"] for row in read_rows(uninterrupted.path / "gates.jsonl")} == {"enc1", "enc2"}
     job = json.loads((uninterrupted.path / "job.json").read_text())
@@ -113,8 +113,12 @@ def test_a_job_stopped_after_every_step_ends_as_an_uninterrupted_one(uninterrupt
 
 def test_a_stop_while_a_case_is_validated_comes_back_to_it(uninterrupted, make):
     run = make(**EVERYTHING)
-    answers_after_steps = iter([False, False])
-    assert run.train(stop=lambda: next(answers_after_steps, True)).stopped
+    done, answer_after_the_step = [], iter([False])
+    stopped = run.train(
+        on_step=lambda step, total: done.append(step),
+        stop=lambda: len(done) == 2 and next(answer_after_the_step, True),
+    )
+    assert stopped == Outcome(finished=False, stopped=True)
     assert run.folder.last_checkpoint(run.job).name == "checkpoint_step=2.pt"
     assert run.train().finished
     assert run.rows() == uninterrupted.rows()
@@ -164,7 +168,7 @@ def test_a_job_does_not_begin_before_the_one_it_continues(tmp_path, phantom_case
         train_job(experiment, jobs_of(experiment)[1], folder, cases, cases, prepared_cases, "cpu")
 
 
-@pytest.mark.parametrize(("device", "words"), [("cuda:77", "GPU"), ("abacus", "no device called 'abacus'")])
+@pytest.mark.parametrize(("device", "words"), [("cuda:77", "CUDA|GPU"), ("abacus", "no device called 'abacus'")])
 def test_a_device_that_does_not_exist_is_refused(make, device, words):
     with pytest.raises(DeviceError, match=words):
         make(variant="unetr").train(device=device)

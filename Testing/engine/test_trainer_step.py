@@ -91,3 +91,18 @@ def test_a_batch_without_a_number_is_kept_and_its_cases_named(tmp_path):
 def test_a_batch_that_cannot_be_kept_is_named_all_the_same(tmp_path):
     with pytest.raises(LossNotFinite, match="could not be kept"):
         trained(tmp_path / "nowhere", data=batch(image=torch.full((4, 1, 4, 4, 4), torch.nan)))
+
+
+def test_the_fused_optimiser_takes_the_same_steps_in_every_layout():
+    def after_three_steps(fused: bool) -> torch.Tensor:
+        torch.manual_seed(2)
+        network = nn.Sequential(nn.Conv3d(2, 4, 3), nn.ConvTranspose3d(4, 2, 2, stride=2), nn.Conv3d(2, 1, 1))
+        network.to(memory_format=torch.channels_last_3d)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2, weight_decay=1e-2, fused=fused)
+        for _ in range(3):
+            optimizer.zero_grad()
+            network(torch.rand(1, 2, 6, 6, 6).to(memory_format=torch.channels_last_3d)).square().sum().backward()
+            optimizer.step()
+        return nn.utils.parameters_to_vector([weight.contiguous() for weight in network.parameters()])
+
+    torch.testing.assert_close(after_three_steps(True), after_three_steps(False), rtol=1e-5, atol=1e-6)

@@ -19,7 +19,8 @@ class TinyRun:
     """A run of one job in a folder of its own; ``stage`` are the values of its stage."""
 
     def __init__(self, folder: Path, data: Path, cache: Path, **stage: Any) -> None:
-        self.experiment = tiny_experiment(folder, **one_stage(**stage))
+        # So coarse that one window sees a whole phantom.
+        self.experiment = tiny_experiment(folder, spacing_mm=11.0, **one_stage(**stage))
         self.folder = RunFolder(folder / "run")
         self.folder.open(self.experiment)
         self.job = jobs_of(self.experiment)[0]
