@@ -36,14 +36,14 @@ def addAttentionVolume(scene, volumeNode, name: str):
     :returns: the node.
     """
     volumeNode.SetName(name)
-    scene.AddNode(volumeNode)
     displayNode = slicer.vtkMRMLScalarVolumeDisplayNode()
     # A fixed scale, so that maps of different gates, models and patients can be compared by eye.
     displayNode.SetAutoWindowLevel(False)
     displayNode.SetWindowLevelMinMax(0.0, 1.0)
-    scene.AddNode(displayNode)
     heat = colourId(scene, HEAT)
     if heat:
         displayNode.SetAndObserveColorNodeID(heat)
+    scene.AddNode(displayNode)
     volumeNode.SetAndObserveDisplayNodeID(displayNode.GetID())
+    scene.AddNode(volumeNode)  # last: whatever changes in a volume of the scene, all views look at it anew
     return volumeNode

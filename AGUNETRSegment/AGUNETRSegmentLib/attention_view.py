@@ -169,4 +169,7 @@ def _newLegend(mapNode):
         legend.SetLabelFormat("%.2f")
         legend.SetNumberOfLabels(6)
         legend.SetUseColorNamesForLabels(False)
+        # Small and at the left edge: by default it is large and lies where the spleen does.
+        legend.SetSize(0.12, 0.35)
+        legend.SetPosition(0.02, 0.6)
     return legend

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import slicer
 import vtk
@@ -25,13 +26,14 @@ WARNINGS_COLUMN = "Warnings"
 CHECKSUM_COLUMN = "Checksum"
 
 
-def addMeasurementTable(scene, result: dict, name: str):
+def addMeasurementTable(scene, result: dict, name: str, mark: Callable | None = None):
     """Add a table with a row a model: what it measures, Dice with each other model, scores against the reference.
 
     What is undefined (the mean density of an empty mask, a distance to it) is NaN, never 0.
 
     :param result: the parsed ``result.json``.
     :param name: the node's name, already unique.
+    :param mark: takes the node before it comes into the scene, to say in its attributes where it is from.
     :returns: the ``vtkMRMLTableNode``.
     """
     models = result["models"]
@@ -40,7 +42,8 @@ def addMeasurementTable(scene, result: dict, name: str):
     tableNode.SetDescription(_("AGUNETR {version} on {device}").format(
         version=result.get("agunetr_version", "?"), device=result.get("device", "?")))
     tableNode.SetUseColumnTitleAsColumnHeader(True)
-    scene.AddNode(tableNode)
+    if mark:
+        mark(tableNode)
     _addTextColumn(tableNode, MODEL_COLUMN, _("Model"), [model["name"] for model in models])
     for key, column, title, unit in (
         ("volume_ml", VOLUME_COLUMN, _("Volume"), "ml"),
@@ -55,6 +58,7 @@ def addMeasurementTable(scene, result: dict, name: str):
     _addTextColumn(tableNode, WARNINGS_COLUMN, _("Warnings"), [
         " ".join(warning["message"] for warning in model.get("warnings") or []) for model in models])
     _addTextColumn(tableNode, CHECKSUM_COLUMN, _("Checksum"), [model.get("checksum", "") for model in models])
+    scene.AddNode(tableNode)
     return tableNode
 
 

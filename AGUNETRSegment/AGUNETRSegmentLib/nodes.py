@@ -23,16 +23,16 @@ import slicer
 from .attention_nodes import addAttentionVolume
 from .geometry import localMatrix, setLocalMatrix
 from .measurement_table import addMeasurementTable
-from .result_files import ModelResult, readResult
+from .result_files import AttentionMap, ModelResult, readResult
 from .result_sets import CHECKSUM, GATE, INPUT_ROLE, MODEL, REFERENCE, RUN, VERSION, VOLUME, newRun
-from .scene_changes import allOrNothing
+from .scene_changes import Additions
 from .segmentation_nodes import addSegmentation
 from .subject_hierarchy import placeBeside
 from .terminology import modelColour
 from .translation import _
 from .volume_job import VolumeJob, exportVolume
 
-__all__ = ["ImportedResult", "VolumeJob", "exportVolume", "importResult", "surfaceMatrix"]
+__all__ = ["ImportedResult", "ResultImport", "VolumeJob", "exportVolume", "importResult", "surfaceMatrix"]
 
 
 @dataclass
@@ -62,7 +62,22 @@ def surfaceMatrix(job: VolumeJob) -> np.ndarray:
 
 def importResult(scene, result: dict, folder: Path, job: VolumeJob, surface: bool = True,
                  referenceName: str = "", models: list[ModelResult] | None = None) -> ImportedResult:
-    """Add a finished job's results to the scene as new nodes; nothing that exists is changed.
+    """Add a finished job's results to the scene at once; arguments and errors are those of :class:`ResultImport`."""
+    resultImport = ResultImport(scene, result, folder, job, surface, referenceName, models)
+    try:
+        imported = None
+        while imported is None:
+            imported = resultImport.step()
+    except BaseException:
+        resultImport.undo()
+        raise
+    return imported
+
+
+class ResultImport:
+    """Adds a finished job's results to the scene as new nodes; nothing that exists is changed.
+
+    One node a call, since each makes the application look at all its views anew.
 
     :param scene: the MRML scene.
     :param result: the parsed ``result.json``.
@@ -72,31 +87,97 @@ def importResult(scene, result: dict, folder: Path, job: VolumeJob, surface: boo
     :param referenceName: of the segmentation that the models were scored against; empty where there was none.
     :param models: what :func:`.result_files.readResult` gave where the files were read already; None: they are read
       here.
-    :raises SegmentationError: kind ``result``; the scene is then as it was.
+    :param run: the id that the nodes carry; empty: a new one.
+    :raises SegmentationError: kind ``result``.
     """
-    modelResults = readResult(result, folder, job) if models is None else models
-    with allOrNothing(scene):
-        reference = _referenceVolume(scene, job)
-        inScene = reference.GetScene() is scene
+
+    def __init__(self, scene, result: dict, folder: Path, job: VolumeJob, surface: bool = True,
+                 referenceName: str = "", models: list[ModelResult] | None = None, run: str = "") -> None:
+        self._scene, self._result, self._job, self._surface = scene, result, job, surface
+        self._referenceName = referenceName
+        self._models = readResult(result, folder, job) if models is None else models
+        self._imported = ImportedResult(run or newRun(scene))
+        self._additions = Additions(scene)
+        self._work = self._addNodes()
+
+    def step(self) -> ImportedResult | None:
+        """Add the next node.
+
+        :returns: None until all are there.
+        :raises Exception: it could not be added; call :meth:`undo`.
+        """
+        with self._additions.noted():
+            return next(self._work)
+
+    def undo(self) -> None:
+        """Leave the scene as it was."""
+        self._additions.remove()
+
+    def _addNodes(self):
+        imported, job = self._imported, self._job
+        for modelResult in self._models:
+            imported.segmentations[modelResult.name] = self._addSegmentation(modelResult)
+            yield
+            for attentionMap in modelResult.attention:
+                imported.attention[modelResult.name, attentionMap.gate] = self._addMap(modelResult, attentionMap)
+                yield
+        name = self._scene.GenerateUniqueName(_("{volume} measurements").format(volume=job.volumeName))
+        imported.table = addMeasurementTable(self._scene, self._result, name, self._mark)
+        yield
+        reference = self._reference()
+        if reference.GetScene() is self._scene:
+            for node in imported.nodes():  # last: an item that was made for the volume would outlive a failure
+                placeBeside(self._scene, node, reference)
+        yield imported
+
+    def _mark(self, node, modelResult: ModelResult | None = None) -> None:
+        """Note on a node where it is from. Before it is in the scene, where each note would cost milliseconds."""
+        node.SetAttribute(RUN, self._imported.run)
+        node.SetAttribute(VOLUME, self._job.volumeName)
+        node.SetAttribute(VERSION, str(self._result.get("agunetr_version", "")))
+        if modelResult:
+            node.SetAttribute(MODEL, modelResult.name)
+            node.SetAttribute(CHECKSUM, str(modelResult.entry.get("checksum", "")))
+        elif self._referenceName:
+            node.SetAttribute(REFERENCE, self._referenceName)
+        reference = self._reference()
+        if reference.GetScene() is self._scene:
+            node.SetNodeReferenceID(INPUT_ROLE, reference.GetID())
+
+    def _reference(self):
+        return _referenceVolume(self._scene, self._job)
+
+    def _addSegmentation(self, modelResult: ModelResult):
+        reference, made = self._reference(), modelResult.surface
+        # Not where the volume was moved since: Slicer then makes another.
+        fits = made is not None and np.allclose(made.ijkToRas, localMatrix(reference), atol=1e-6)
+        name = self._scene.GenerateUniqueName(_("{volume} {model} spleen").format(
+            volume=self._job.volumeName, model=modelResult.name))
+
+        def mark(node) -> None:
+            self._mark(node, modelResult)
+            node.SetDescription(modelResult.title)
+
+        return addSegmentation(
+            self._scene, modelResult.mask, reference, name, self._surface,
+            modelColour(len(self._imported.segmentations)), modelResult.firstVoxel, made.polyData if fits else None,
+            mark)
+
+    def _addMap(self, modelResult: ModelResult, attentionMap: AttentionMap):
+        reference = self._reference()
         # From world at the time of export to the frame that the volume has now.
-        worldToLocal = localMatrix(reference) @ np.linalg.inv(job.ijkToWorld)
-        imported = ImportedResult(newRun(scene))
-        for modelResult in modelResults:
-            _importModel(scene, modelResult, reference, worldToLocal, job, surface, imported)
-        imported.table = addMeasurementTable(
-            scene, result, scene.GenerateUniqueName(_("{volume} measurements").format(volume=job.volumeName)))
-        if referenceName:
-            imported.table.SetAttribute(REFERENCE, referenceName)
-        for node in imported.nodes():
-            node.SetAttribute(RUN, imported.run)
-            node.SetAttribute(VOLUME, job.volumeName)
-            node.SetAttribute(VERSION, str(result.get("agunetr_version", "")))
-            if inScene:
-                node.SetNodeReferenceID(INPUT_ROLE, reference.GetID())
-        if inScene:  # last, because an item that was made for the volume would outlive a failure
-            for node in imported.nodes():
-                placeBeside(scene, node, reference)
-    return imported
+        worldToLocal = localMatrix(reference) @ np.linalg.inv(self._job.ijkToWorld)
+        name = self._scene.GenerateUniqueName(_("{volume} {model} attention {gate}").format(
+            volume=self._job.volumeName, model=modelResult.name, gate=attentionMap.gate))
+        volumeNode = slicer.vtkMRMLScalarVolumeNode()
+        volumeNode.SetAndObserveImageData(attentionMap.image)
+        setLocalMatrix(volumeNode, worldToLocal @ attentionMap.ijkToWorld)
+        # Before it is in the scene: selectors that offer maps alone look at it once it is.
+        volumeNode.SetAttribute(GATE, attentionMap.gate)
+        self._mark(volumeNode, modelResult)
+        if reference.GetScene() is self._scene:
+            volumeNode.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
+        return addAttentionVolume(self._scene, volumeNode, name)
 
 
 def _referenceVolume(scene, job: VolumeJob):
@@ -111,34 +192,3 @@ def _referenceVolume(scene, job: VolumeJob):
     standIn.SetAndObserveImageData(image)
     setLocalMatrix(standIn, job.ijkToWorld)
     return standIn
-
-
-def _importModel(scene, modelResult: ModelResult, reference, worldToLocal, job: VolumeJob, surface: bool,
-                 imported: ImportedResult) -> None:
-    name = scene.GenerateUniqueName(_("{volume} {model} spleen").format(
-        volume=job.volumeName, model=modelResult.name))
-    colour = modelColour(len(imported.segmentations))
-    made = modelResult.surface
-    # Not where the volume was moved since: Slicer then makes another.
-    fits = made is not None and np.allclose(made.ijkToRas, localMatrix(reference), atol=1e-6)
-    segmentationNode = addSegmentation(
-        scene, modelResult.mask, reference, name, surface, colour, modelResult.firstVoxel,
-        made.polyData if fits else None)
-    segmentationNode.SetDescription(modelResult.title)
-    imported.segmentations[modelResult.name] = segmentationNode
-    for attentionMap in modelResult.attention:
-        name = scene.GenerateUniqueName(_("{volume} {model} attention {gate}").format(
-            volume=job.volumeName, model=modelResult.name, gate=attentionMap.gate))
-        volumeNode = slicer.vtkMRMLScalarVolumeNode()
-        volumeNode.SetAndObserveImageData(attentionMap.image)
-        setLocalMatrix(volumeNode, worldToLocal @ attentionMap.ijkToWorld)
-        # Before it is in the scene: selectors that offer maps alone look at it once it is.
-        volumeNode.SetAttribute(GATE, attentionMap.gate)
-        addAttentionVolume(scene, volumeNode, name)
-        if reference.GetScene() is scene:
-            volumeNode.SetAndObserveTransformNodeID(reference.GetTransformNodeID())
-        imported.attention[modelResult.name, attentionMap.gate] = volumeNode
-    modelNodes = [segmentationNode, *(imported.attention[modelResult.name, m.gate] for m in modelResult.attention)]
-    for node in modelNodes:
-        node.SetAttribute(MODEL, modelResult.name)
-        node.SetAttribute(CHECKSUM, str(modelResult.entry.get("checksum", "")))

@@ -1,4 +1,4 @@
-"""All or nothing: what was added to the scene is taken out again when an import fails."""
+"""What one import adds to the scene, so that it can be taken out again when the import fails."""
 
 from __future__ import annotations
 
@@ -37,15 +37,3 @@ class Additions:
             if node.GetScene() is self._scene:
                 self._scene.RemoveNode(node)
         self._nodes = []
-
-
-@contextmanager
-def allOrNothing(scene):
-    """Remove every node that appeared in *scene* inside the ``with`` block if the block raises."""
-    additions = Additions(scene)
-    try:
-        with additions.noted():
-            yield
-    except BaseException:
-        additions.remove()
-        raise

@@ -179,8 +179,8 @@ class SegmentPanel:
 
     def _onSceneChanged(self) -> None:
         """Nodes came or went: perhaps the user deleted results, or the scene brought some."""
-        if self._resultsInScene() != self._shownResults:
-            self.resultsChanged()
+        if not self.logic.running and self._resultsInScene() != self._shownResults:
+            self.resultsChanged()  # a run's own are told of when all are there
         else:
             self.update()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import slicer
 import slicer.util
@@ -13,7 +15,7 @@ from .terminology import SPLEEN_COLOUR, SPLEEN_NAME, SPLEEN_TERMINOLOGY
 
 def addSegmentation(scene, mask: np.ndarray, referenceVolume, name: str, surface: bool = True,
                     colour: tuple[float, float, float] = SPLEEN_COLOUR,
-                    firstVoxel: tuple[int, int, int] = (0, 0, 0), polyData=None):
+                    firstVoxel: tuple[int, int, int] = (0, 0, 0), polyData=None, mark: Callable | None = None):
     """Add a segmentation node with one segment, the spleen.
 
     :param mask: uint8, ``(k, j, i)``, on the voxels of *referenceVolume*, all of them or a box.
@@ -24,16 +26,21 @@ def addSegmentation(scene, mask: np.ndarray, referenceVolume, name: str, surface
     :param colour: red, green and blue, 0 to 1; another than the spleen's own tells models apart.
     :param firstVoxel: where in *referenceVolume* the mask begins, ``(i, j, k)``.
     :param polyData: that surface where it is already made, in the frame of *referenceVolume*; None: it is made here.
+    :param mark: takes the node before it comes into the scene, to say in its attributes where it is from.
     :returns: the ``vtkMRMLSegmentationNode``.
     """
+    # Whatever changes in a segmentation of the scene, all views look at it anew: it is complete when it comes.
     segmentationNode = slicer.vtkMRMLSegmentationNode()
     segmentationNode.SetName(name)
-    scene.AddNode(segmentationNode)
-    segmentationNode.CreateDefaultDisplayNodes()
-    # The transform first: the reference geometry is stored relative to the segmentation's own frame.
+    if mark:
+        mark(segmentationNode)
+    segmentation = segmentationNode.GetSegmentation()
+    segmentation.SetConversionParameter(
+        slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName(), _geometry(referenceVolume))
     if referenceVolume.GetScene() is scene:
         segmentationNode.SetAndObserveTransformNodeID(referenceVolume.GetTransformNodeID())
-    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(referenceVolume)
+        segmentationNode.SetNodeReferenceID(
+            segmentationNode.GetReferenceImageGeometryReferenceRole(), referenceVolume.GetID())
     segment = slicer.vtkSegment()
     segment.SetName(SPLEEN_NAME)
     segment.SetColor(*colour)
@@ -44,10 +51,19 @@ def addSegmentation(scene, mask: np.ndarray, referenceVolume, name: str, surface
     if surface and polyData is not None:
         segment.AddRepresentation(
             slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName(), polyData)
-    segmentationNode.GetSegmentation().AddSegment(segment, SPLEEN_NAME)
+    segmentation.AddSegment(segment, SPLEEN_NAME)
+    scene.AddNode(segmentationNode)
+    segmentationNode.CreateDefaultDisplayNodes()
     if surface and polyData is None and mask.any():
         segmentationNode.CreateClosedSurfaceRepresentation()
     return segmentationNode
+
+
+def _geometry(volumeNode) -> str:
+    """A volume's voxels in its own frame, as segmentations keep them; the segmentation stands in the same frame."""
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    return slicer.vtkSegmentationConverter.SerializeImageGeometry(matrix, volumeNode.GetImageData())
 
 
 def _labelmap(mask: np.ndarray, referenceVolume, firstVoxel: tuple[int, int, int]):

@@ -17,7 +17,7 @@ import slicer
 from .background_work import BackgroundWork
 from .errors import SegmentationError
 from .export_reference import prepareReference
-from .nodes import ImportedResult, importResult, surfaceMatrix
+from .nodes import ImportedResult, ResultImport, surfaceMatrix
 from .result_files import readResult
 from .sequence_frames import FrameSource
 from .sequence_results import FrameImport, FrameResult, mergedResult
@@ -25,6 +25,8 @@ from .translation import _
 from .volume_job import VolumeJob, prepareExport
 from .worker_client import JobCallbacks, Progress, WorkerClient
 from .worker_job import cancelled, ignore
+
+TURN_MILLISECONDS = 10  # the views draw what came, and the user is listened to, before the next node comes
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class _Run:
     frames: list  # the volumes of the sequence; one None for the volume itself
     folder: Path
     results: list[FrameResult] = field(default_factory=list)
-    frameImport: FrameImport | None = None  # while the frames' results are being added to the scene
+    resultImport: ResultImport | FrameImport | None = None  # while results are being added to the scene
     endedBecause: str = ""
     isGivenUp: bool = False
     folderIsInUse: bool = False  # by work that was given up and removes it at its end
@@ -118,7 +120,7 @@ class SegmentationRunner:
     def cancel(self) -> None:
         """Give up the run, if any; its *failed* callback follows within two seconds, kind ``cancelled``."""
         run = self._run
-        if run and self._schedule and (run.frameImport or self._abandonWork(run)):
+        if run and self._schedule and (run.resultImport or self._abandonWork(run)):
             run.isGivenUp = True
             # Not at once: the scene may be in the middle of a change.
             self._schedule(0, lambda: self._fail(cancelled()) if self._run is run else None)
@@ -208,35 +210,33 @@ class SegmentationRunner:
                 self._beginFrame()
                 return
             if run.source:
-                run.frameImport = FrameImport(self._scene, run.source, run.results, run.surface)
+                run.resultImport = FrameImport(self._scene, run.source, run.results, run.surface)
             else:
                 scoredAgainst = run.reference.GetName() if run.reference else ""
-                imported = importResult(
+                run.resultImport = ResultImport(
                     self._scene, result.result, result.folder, result.job, run.surface, scoredAgainst, result.models)
         except Exception as error:
             self._failWith(error)
-            return
-        if run.source:
-            self._importFrames(run)
         else:
-            self._finish(imported, result.result)
+            self._import(run)
 
-    def _importFrames(self, run: _Run) -> None:
-        """Add the frames' results, one a turn of the event loop."""
-        if run is not self._run or run.isGivenUp:
-            return
+    def _import(self, run: _Run) -> None:
+        """Add the results, one node a turn of the event loop."""
         imported = None
         while imported is None:
+            if run is not self._run or run.isGivenUp:
+                return
             try:
-                imported = run.frameImport.step()
+                imported = run.resultImport.step()
             except Exception as error:
                 self._failWith(error)
                 return
             if imported is None and self._schedule:
-                self._schedule(0, lambda: self._importFrames(run))
+                self._schedule(TURN_MILLISECONDS, lambda: self._import(run))
                 return
-        merged, run.frameImport = mergedResult(run.results, run.frameImport.shown), None
-        self._finish(imported, merged)
+        shown = run.resultImport.shown if run.source else 0
+        run.resultImport = None
+        self._finish(imported, mergedResult(run.results, shown) if run.source else run.results[0].result)
 
     def _finish(self, imported: ImportedResult, merged: dict) -> None:
         run = self._run
@@ -259,8 +259,8 @@ class SegmentationRunner:
 
     def _tidyUp(self) -> None:
         run, self._run = self._run, None
-        if run.frameImport:
-            run.frameImport.undo()
+        if run.resultImport:
+            run.resultImport.undo()
         if not run.folderIsInUse:
             _removeFolder(run.folder)
         for tag in run.observers:

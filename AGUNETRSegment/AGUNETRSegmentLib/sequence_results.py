@@ -7,8 +7,7 @@ from pathlib import Path
 
 import slicer.util
 
-from .nodes import ImportedResult, importResult
-from .result_sets import RUN
+from .nodes import ImportedResult, ResultImport
 from .scene_changes import Additions
 from .sequence_frames import FrameSource
 from .translation import _
@@ -34,7 +33,7 @@ class FrameResult:
 class FrameImport:
     """Adds the results of all the frames to the scene: of each segmentation, map and table a sequence.
 
-    One frame a call, so that a long sequence does not hold up the application.
+    One node a call, so that a long sequence does not hold up the application.
 
     :param source: the sequence that was segmented; its browser plays the results, too.
     :param frames: in the order of the sequence.
@@ -50,16 +49,25 @@ class FrameImport:
         self._additions = Additions(scene)
         self._sequences: list = []
         self._first: ImportedResult | None = None
+        self._import: ResultImport | None = None  # of the frame whose turn it is
 
     def step(self) -> ImportedResult | None:
-        """Add the next frame.
+        """Add the next node.
 
         :returns: None until all are there, then the nodes of the frame that is shown; the browser changes what they
           hold.
         :raises SegmentationError: kind ``result``; call :meth:`undo`.
         """
         with self._additions.noted():
-            self._addFrame(self._order.pop(0))
+            if self._import is None:
+                frame, run = self._frames[self._order[0]], self._first.run if self._first else ""
+                self._import = ResultImport(
+                    self._scene, frame.result, frame.folder, frame.job, self._surface, models=frame.models, run=run)
+            imported = self._import.step()
+            if imported is None:
+                return None
+            self._import = None
+            self._keep(self._order.pop(0), imported)
             if self._order:
                 return None
             browserNode = self._source.browserNode
@@ -74,15 +82,12 @@ class FrameImport:
         """Leave the scene as it was."""
         self._additions.remove()
 
-    def _addFrame(self, index: int) -> None:
-        frame = self._frames[index]
-        imported = importResult(
-            self._scene, frame.result, frame.folder, frame.job, self._surface, models=frame.models)
+    def _keep(self, index: int, imported: ImportedResult) -> None:
+        """Put a frame's nodes into the sequences; those of the shown frame stay in the scene, too."""
         if self._first is None:
             self._first = imported
             self._sequences = [_addSequence(self._scene, self._source, node) for node in imported.nodes()]
         for sequenceNode, node in zip(self._sequences, imported.nodes(), strict=True):
-            node.SetAttribute(RUN, self._first.run)
             sequenceNode.SetDataNodeAtValue(node, self._source.sequenceNode.GetNthIndexValue(index))
         if imported is not self._first:
             for node in imported.nodes():

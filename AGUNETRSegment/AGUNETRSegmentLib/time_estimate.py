@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import qt
+import slicer
 import slicer.util
 
 SETTINGS = "AGUNETRSegment/secondsPerWindow"
@@ -60,6 +60,7 @@ class TimeEstimates:
         :param models: the worker's entries of the installed models.
         """
         known = {model["name"]: model for model in models}
+        settings = slicer.app.userSettings()  # kept open: one that is made for the purpose writes its file at its end
         for entry in result.get("models", []):
             windows, seconds = entry.get("windows_of_dense") or 0, sum((entry.get("seconds") or {}).values())
             model = known.get(entry.get("name"))
@@ -67,7 +68,7 @@ class TimeEstimates:
                 continue
             localised = entry.get("search") != "dense"
             for device in {result.get("device", "auto"), "auto"}:
-                qt.QSettings().setValue(_key(model, device, localised), float(seconds) / windows)
+                settings.setValue(_key(model, device, localised), float(seconds) / windows)
 
     def _known(self, model: Mapping, options) -> float | None:
         value = slicer.util.settingsValue(_key(model, options.device, options.localise), 0.0, converter=float)

@@ -26,7 +26,7 @@ from scene_builder import (
 
 from AGUNETRSegmentLib import nodes as nodes_module
 from AGUNETRSegmentLib.errors import SegmentationError
-from AGUNETRSegmentLib.nodes import exportVolume, importResult
+from AGUNETRSegmentLib.nodes import ResultImport, exportVolume, importResult
 
 
 def imported(tmp_path, scene, volumeNode, mask=None, **options):
@@ -246,4 +246,37 @@ def test_a_failed_import_leaves_the_scene_as_it_was(tmp_path, monkeypatch, fault
     before = nodeNames(scene)
     with pytest.raises(RuntimeError if fault == "late" else SegmentationError):
         importResult(scene, result, folder, job)
+    assert nodeNames(scene) == before
+
+
+def test_a_node_is_complete_when_it_comes(tmp_path):
+    """A change of a segmentation or a volume of the scene makes the application draw all its views again."""
+    scene, changes = newScene(), []
+    volumeNode = addVolume(scene, rotation(20) @ orientationMatrix((0, 1, 2), (-1, -1, 1)))
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onAdded(_scene, _event, node):
+        if node.GetAttribute("AGUNETR.run"):
+            assert node.GetNodeReferenceID("AGUNETR.inputVolume") == volumeNode.GetID()
+            assert node.GetAttribute("AGUNETR.model") or node.IsA("vtkMRMLTableNode")
+            node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, _event: changes.append(caller.GetName()))
+
+    scene.AddObserver(scene.NodeAddedEvent, onAdded)
+    found = imported(tmp_path, scene, volumeNode)
+    assert found.nodes()
+    assert len(changes) <= 2 * len(found.nodes()), changes  # display node and place in the subject hierarchy
+
+
+def test_the_results_come_one_node_a_step_and_can_be_undone(tmp_path):
+    scene = newScene()
+    job = exportVolume(addVolume(scene, rotation(20) @ orientationMatrix((0, 1, 2), (-1, -1, 1))), tmp_path)
+    result = writeResult(tmp_path / "result", job, ballMask())
+    before, work, added = nodeNames(scene), ResultImport(scene, result, tmp_path / "result", job), []
+    found = None
+    while found is None:
+        known = scene.GetNumberOfNodes()
+        found = work.step()
+        added.append(scene.GetNumberOfNodes() - known)
+    assert len(found.nodes()) < len(added) + 1 and max(added) <= 3  # a node, its display node and its item
+    work.undo()
     assert nodeNames(scene) == before
