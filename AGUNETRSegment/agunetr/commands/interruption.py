@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+
+SAME_PRESS_SECONDS = 2.0
+"""``torchrun`` hands Ctrl+C on to its processes, which the terminal has told already: both are one press."""
 
 
 @contextlib.contextmanager
@@ -21,11 +26,19 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     goes on.
     """
     stop = threading.Event()
+    several = "TORCHELASTIC_RUN_ID" in os.environ
+    asked = 0.0
 
     def on_signal(number: int, _frame: object) -> None:
+        nonlocal asked
         if stop.is_set():
+            if several and time.monotonic() - asked < SAME_PRESS_SECONDS:
+                return
             raise KeyboardInterrupt
         stop.set()
+        asked = time.monotonic()
+        if several and os.environ.get("RANK", "0") != "0":
+            return
         print("\nStopping after this step; press Ctrl+C again to stop at once.", file=sys.stderr, flush=True)
 
     if threading.current_thread() is not threading.main_thread():

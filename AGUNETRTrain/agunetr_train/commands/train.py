@@ -33,7 +33,7 @@ EXAMPLES = f"""\
   agunetr train kfold-5 --list-jobs
   agunetr train kfold-5 --job 1 --job v2-fold1-seed0
   agunetr train compact-real --data DATA --at-once 2
-  torchrun --nproc-per-node 4 -m agunetr train study-v2 --run runs/study-v2
+  torchrun --nproc-per-node 4 -m -- agunetr train study-v2 --run runs/study-v2
   sbatch --array=1-45 --wrap 'agunetr train kfold-5 --run runs/kfold-5 --job $SLURM_ARRAY_TASK_ID'
 
 An experiment is a file (`agunetr experiments`). Each of its stages, folds and seeds is a job of its own. DATA is a
@@ -48,7 +48,7 @@ Any number of processes, on all machines that see RUN, can work on one run: each
 lock names who has it; that of a process which is gone is taken over, at once on the same machine, and after three
 minutes without a sign of life from another one. A job that fails does not stop the others; the exit code is then 7.
 
-torchrun trains each job on all its processes together, a GPU each where there are any.
+torchrun trains each job on all its processes together, a GPU each where there are any; its "--" keeps --run for agunetr.
 
 {EVENTS}"""
 
