@@ -48,7 +48,8 @@ Any number of processes, on all machines that see RUN, can work on one run: each
 lock names who has it; that of a process which is gone is taken over, at once on the same machine, and after three
 minutes without a sign of life from another one. A job that fails does not stop the others; the exit code is then 7.
 
-torchrun trains each job on all its processes together, a GPU each where there are any; its "--" keeps --run for agunetr.
+torchrun trains each job on all its processes together, a GPU each where there are any; without the "--" it would take
+--run for an abbreviation of its own.
 
 {EVENTS}"""
 
@@ -194,7 +195,7 @@ def _at_once(
         device = Share(slot, count, slot).device(arguments.device)
         return job_command(job, arguments.experiment, [*options, "--device", device])
 
-    reporter.say(f"{count} jobs at a time, {threads} CPU threads each.")
+    reporter.say(f"{count} jobs at a time; CPU threads of each: {threads}.")
     return LocalRunner(run.folder, command, count, reporter, stop, child_environment(threads))
 
 
