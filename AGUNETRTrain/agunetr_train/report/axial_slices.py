@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 from agunetr.errors import InputError
 from agunetr.inference.body import body_box
@@ -15,6 +16,8 @@ from agunetr.inference.volume import Volume
 WINDOW_HU = (-175.0, 250.0)
 AIR_HU = -300.0
 _SCALE_BAR_MM = 50.0
+_EDGE = [withStroke(linewidth=2.5, foreground="black")]
+"""Around white words, which would vanish on bone or a table."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,16 @@ class AxialSlice:
         axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], facecolor="black")
         axes.grid(False)
         for letter, x, y in (("R", 0.025, 0.5), ("L", 0.975, 0.5), ("A", 0.5, 0.965), ("P", 0.5, 0.035)):
-            axes.text(x, y, letter, transform=axes.transAxes, color="white", ha="center", va="center", fontsize=9)
+            axes.text(
+                x, y, letter, transform=axes.transAxes, color="white", ha="center", va="center", fontsize=9,
+                path_effects=_EDGE,
+            )  # fmt: skip
         x, y = left + 0.04 * (right - left), bottom - 0.05 * (bottom - top)
         axes.plot([x, x + _SCALE_BAR_MM], [y, y], color="white", linewidth=2, solid_capstyle="butt")
         axes.annotate(
-            f"{_SCALE_BAR_MM / 10:.0f} cm", (x, y), (0, 3), textcoords="offset points", color="white", fontsize=8
-        )
+            f"{_SCALE_BAR_MM / 10:.0f} cm", (x, y), (0, 3), textcoords="offset points", color="white", fontsize=8,
+            path_effects=_EDGE,
+        )  # fmt: skip
 
     def outline(self, axes: Axes, mask: np.ndarray, colour: str, fill: bool) -> None:
         """Draw a mask's outline, and its area where asked."""
