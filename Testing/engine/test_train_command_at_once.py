@@ -24,7 +24,8 @@ CHILD = textwrap.dedent("""\
     stamp("began")
     say(event="run", jobs=[name])
     say(event="started", job=name)
-    say(event="notice", message="a word")
+    say(event="notice", message="The CPU was asked for.")
+    say(event="notice", message=name + ": a word")
     if how == "fails":
         say(event="error", job=name, kind="device", message="No GPU.", remedy="Use the CPU.")
     elif how == "dies":
@@ -78,7 +79,7 @@ def test_as_many_as_asked_for_and_each_after_the_one_it_continues(folder, experi
         assert sum(others) <= 2
     assert spans["base-seed0"][0] < spans["base-seed1"][1] and spans["base-seed1"][0] < spans["base-seed0"][1]
     assert {event["event"] for event in listener.events} == {"started", "finished"}, "a run's own events stay inside"
-    assert "base-seed0: a word" in listener.words
+    assert sorted(listener.words) == sorted(f"{job.name}: a word" for job in jobs)
 
 
 def test_a_job_that_fails_or_dies_leaves_the_others_alone(folder, experiment):

@@ -129,7 +129,7 @@ def test_a_job_that_another_process_has_is_left_to_it_by_name(bench):
     outcomes = bench.runner().run(bench.jobs)
     assert bench.trained == ["base-seed1", "gated-seed1"]
     assert bench.states(outcomes)["base-seed0"] == states.HELD
-    assert outcomes[0].message == f"Held by {lock.holder()}."
+    assert outcomes[0].message == f"It is trained by {lock.holder()}."
     assert outcomes[1].state == states.WAITING and f"which {lock.holder()} trains" in outcomes[1].message
     assert bench.listener.jobs("skipped") == ["base-seed0", "gated-seed0"]
 
@@ -181,7 +181,7 @@ def test_a_job_that_was_taken_over_is_given_up(bench, monkeypatch):
     monkeypatch.setattr(JobLock, "lost", property(lambda self: True))
     outcomes = bench.runner().run(bench.jobs[:1])
     assert outcomes[0].state == states.FAILED and isinstance(outcomes[0].error, BusyError)
-    assert "took the job over" in outcomes[0].message and not bench.folder.is_finished("base-seed0")
+    assert "The job was taken over by" in outcomes[0].message and not bench.folder.is_finished("base-seed0")
 
 
 def test_jobs_are_chosen_by_number_name_and_stage(bench):

@@ -41,6 +41,7 @@ class TrainingReporter:
     def __init__(self, console: Console, silent: bool = False) -> None:
         self._console = console
         self.silent = silent
+        self._epochs: dict[str, int] = {}
 
     def say(self, text: str) -> None:
         """Words for people; for programs an event ``notice``."""
@@ -53,9 +54,11 @@ class TrainingReporter:
         if self.silent:
             return
         self._console.event(event, **fields)
+        if event == "started":
+            self._epochs[fields["job"]] = fields["epochs"]
         line = _LINES.get(event)
         if line is not None:
-            self._console.say(line(fields))
+            self._console.say(line({"epochs": self._epochs.get(fields.get("job")), **fields}))
 
     def failed(self, job: Job, error: BaseException) -> None:
         """A job failed."""
@@ -83,20 +86,33 @@ def _cell(value: Any) -> str:
 
 
 def _started(fields: dict[str, Any]) -> str:
-    cases = f"{len(fields['training'])} training, {len(fields['validation'])} validation cases"
-    begins = "goes on" if fields["goes_on"] else "begins"
-    return f"{fields['job']}: {begins}: {fields['variant']}, {fields['epochs']} epochs, {cases}, {fields['device']}"
+    begins = "goes on with" if fields["goes_on"] else "begins"
+    return (
+        f"{fields['job']}: {begins} {fields['epochs']} epochs of {fields['variant']} on {fields['device']}; "
+        f"cases: {len(fields['training'])} to train on, {len(fields['validation'])} to validate"
+    )
 
 
 def _epoch(fields: dict[str, Any]) -> str:
+    left = fields["seconds"] * (fields["epochs"] - fields["epoch"])
     return (
-        f"{fields['job']}: epoch {fields['epoch']}, step {fields['step']}: loss {fields['loss']:.4f}, "
-        f"learning rate {fields['learning_rate']:.2g}, {fields['seconds']:.1f} s"
+        f"{_where(fields)}: loss {fields['loss']:.4f}, learning rate {fields['learning_rate']:.2g}, "
+        f"{fields['seconds']:.1f} s" + (f", about {_time(left)} left" if left else "")
     )
 
 
 def _validated(fields: dict[str, Any]) -> str:
-    return f"{fields['job']}: epoch {fields['epoch']}: validation Dice {fields['validation_dice']:.4f}"
+    return f"{_where(fields)}: validation Dice {fields['validation_dice']:.4f}"
+
+
+def _where(fields: dict[str, Any]) -> str:
+    return f"{fields['job']}: epoch {fields['epoch']} of {fields['epochs']}"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _finished(fields: dict[str, Any]) -> str:
@@ -110,7 +126,7 @@ def _stopped(fields: dict[str, Any]) -> str:
 
 
 def _skipped(fields: dict[str, Any]) -> str:
-    return f"{fields['job']}: {fields['state']}: {fields['message']}"
+    return f"{fields['job']}: {fields['state']}" + (f": {fields['message']}" if fields["message"] else "")
 
 
 _LINES: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -167,8 +167,9 @@ class LocalRunner:
             self._heard_error(child, ChildFailure(event["kind"], event["message"], event["remedy"]))
             return
         if name == "notice":
-            message = event["message"]
-            self._reporter.say(message if message.startswith(job.name) else f"{job.name}: {message}")
+            # What a child says of the device and the data, the runner has said for all.
+            if event["message"].startswith(job.name):
+                self._reporter.say(event["message"])
             return
         if name in ("finished", "stopped"):
             child.outcome = JobOutcome(job, states.FINISHED if name == "finished" else states.STOPPED)

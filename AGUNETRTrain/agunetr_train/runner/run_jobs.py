@@ -107,16 +107,16 @@ class JobRunner:
         if self._stop():
             return {"state": states.STOPPED, "message": "Not begun."}
         if self._is_done(job):
-            return {"state": states.BEFORE, "message": "Finished by an earlier call."}
+            return {"state": states.BEFORE, "message": ""}
         if job.start and not self._folder.is_finished(job.start):
             return {"state": states.WAITING, "message": self._why_waiting(job.start, earlier)}
         self._folder.make_job(job)
         lock = self._locks.setdefault(job.name, JobLock(self._folder.job(job)))
         if not (lock.acquire() or (patient and self._outlived(job, lock))):
-            return {"state": states.HELD, "message": f"Held by {lock.holder() or 'another process'}."}
+            return {"state": states.HELD, "message": f"It is trained by {lock.holder() or 'another process'}."}
         if self._is_done(job):  # by whoever held the lock a moment ago
             lock.release()
-            return {"state": states.BEFORE, "message": "Finished by another process."}
+            return {"state": states.BEFORE, "message": ""}
         return {"state": _TRAIN, "trained": self._folder.is_finished(job)}
 
     def _outlived(self, job: Job, lock: JobLock) -> bool:
@@ -176,7 +176,7 @@ class JobRunner:
             )  # fmt: skip
         if lock is not None and lock.lost:
             raise BusyError(
-                f"{lock.holder() or 'Another process'} took the job over, since this one stood still for too long.",
+                f"The job was taken over by {lock.holder() or 'another process'}, since this one stood still too long.",
                 "Leave it to that one.",
             )
         return outcome.stopped
