@@ -76,7 +76,7 @@ class Stage(Checked):
             weights it begins with, or None.
         spacings_mm: isotropic spacings at which patches are taken; several give isotropic scaling; without any, the
             experiment's own.
-        epochs: checkpoints are written between them.
+        epochs: how many; a row of metrics is written after each.
         steps_per_epoch: optimiser steps; None takes every training case once an epoch.
         patches_per_step: patches of each step, on all devices together. On a CPU one is best for windows of 64 and
             more; smaller networks gain by several, since PyTorch takes a slow convolution for one small patch alone.
