@@ -101,6 +101,8 @@ class AGUNETRSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.initializeParameterNode()
+        if getattr(self.parent, "isEntered", True):  # reloaded while it is shown: nobody enters it again
+            self.panel.refreshModelsOnce()
 
     def cleanup(self):
         """Called when the application closes and before a reload: the worker goes, too."""

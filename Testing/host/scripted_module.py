@@ -55,9 +55,7 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
     def reload(self) -> None:
         self._python = getattr(sys.modules[self._name], f"{self._name}Widget")(wrap(self))
         setattr(slicer.modules, f"{self._name}Widget", self._python)
-        self._python.setup()
-        if self._entered:
-            self._python.enter()
+        self._python.setup()  # the application does not enter it again, even where it is shown
 
     def enter(self) -> None:
         self._entered = True

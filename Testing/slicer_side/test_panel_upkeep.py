@@ -57,3 +57,11 @@ def test_nothing_is_installed_while_a_run_or_a_batch_computes(panel, monkeypatch
             assert not any(button.enabled for button in buttons)
     panel.panel.update()
     assert all(button.enabled for button in buttons)
+
+
+def test_reloaded_while_it_is_shown_the_module_lists_its_models_again(panel):  # noqa: F811
+    slicer.util.reloadScriptedModule("AGUNETRSegment")
+    anew = slicer.modules.AGUNETRSegmentWidget
+    assert anew is not panel.widget
+    panel.running.wait(lambda: bool(anew.panel.models))
+    assert anew.ui.modelsTable.rowCount == 2
