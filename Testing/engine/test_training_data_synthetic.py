@@ -56,6 +56,18 @@ def test_the_mask_is_kept_and_the_grid_too(mask, around):
     assert not np.array_equal(make_phantom_around(mask, seed=5).ct.array, around.ct.array)
 
 
+def test_a_scan_can_be_cut_to_the_spleen_and_a_margin(masks, mask, tmp_path):
+    synthesize(masks, tmp_path / "cut", SyntheticPlan(count=1, around_mm=20.0))
+    case = find_cases(tmp_path / "cut")["spleen_2"]
+    image, label = read_volume(case.image)[0], read_mask(case.label)
+    assert image.same_grid(label) and label.array.sum() == (mask.array > 0).sum()
+    assert image.array.size < mask.array.size / 4
+    whole = mask.ras_of(np.argwhere(mask.array)[:, ::-1].mean(axis=0))
+    assert np.allclose(label.ras_of(np.argwhere(label.array)[:, ::-1].mean(axis=0)), whole, atol=1e-3)
+    with pytest.raises(InputError, match="around_mm"):
+        SyntheticPlan(around_mm=-1.0)
+
+
 def test_an_abdomen_surrounds_it(mask, around):
     present = set(np.unique(around.labels.array).tolist())
     wanted = ("fat", "muscle", "bone", "lung", "liver", "left_kidney", "right_kidney", "stomach", "aorta", "skin")

@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     draw.add_argument("--output", "-o", required=True, metavar="DIR", help="folder for the cases; must not exist")
     draw.add_argument("--count", type=int, metavar="N", help="of the masks, by the numbers in their names (all)")
     draw.add_argument("--coarser", type=int, default=1, metavar="N", help="keep every N-th row and column (1)")
+    draw.add_argument("--around", type=float, metavar="MM", help="cut the scans to the spleen and MM beside it (whole)")
     draw.add_argument("--seed", type=int, default=0, help="another one gives other patients (0)")
     draw.add_argument("--contrast", default="portal", metavar="PHASE", help="none, arterial, portal or late (portal)")
 
@@ -83,7 +84,7 @@ def _check(arguments: argparse.Namespace, console: Console) -> int:
     with console.progress(case=arguments.folder) as progress:
         report = check_cases(cases, splits, intensity_range, progress=progress)
     usable = not any(finding.fatal for finding in report.findings)
-    console.event("data", usable=usable, **report.to_dict())
+    console.event("data", usable=usable, text=report.text(), **report.to_dict())
     console.say(report.text().rstrip())
     return OK if usable else INPUT
 
@@ -103,7 +104,7 @@ def _download(arguments: argparse.Namespace, console: Console) -> int:
 def _synthesize(arguments: argparse.Namespace, console: Console) -> int:
     from agunetr_train.data.synthetic import SyntheticPlan, synthesize
 
-    plan = SyntheticPlan(arguments.count, arguments.coarser, arguments.seed, arguments.contrast)
+    plan = SyntheticPlan(arguments.count, arguments.coarser, arguments.seed, arguments.contrast, arguments.around)
     output = Path(arguments.output).expanduser()
     with console.progress(case=str(output)) as progress:
         names = synthesize(Path(arguments.labels).expanduser(), output, plan, progress)

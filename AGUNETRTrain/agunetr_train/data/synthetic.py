@@ -7,6 +7,7 @@ about patients.
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import zlib
@@ -18,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from agunetr.errors import InputError, OutputError
+from agunetr.inference.body import foreground_box
 from agunetr.inference.reading import read_mask
+from agunetr.inference.resampling import crop
 from agunetr.inference.volume import Volume
 from agunetr.inference.writing import write_json, write_volume
 from agunetr.phantom import CONTRASTS, make_phantom_around
@@ -37,12 +40,15 @@ class SyntheticPlan:
         coarser: every which row and column is kept; 1 keeps the masks' files as they are.
         seed: another one gives other patients around the same masks.
         contrast: phase, see :data:`agunetr.phantom.CONTRASTS`.
+        around_mm: what is kept of a scan in each direction beside the spleen; the whole scan where None. A cut scan
+            takes an inferer at 1 mm a tenth of the windows.
     """
 
     count: int | None = None
     coarser: int = 1
     seed: int = 0
     contrast: str = "portal"
+    around_mm: float | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("count", 1), ("coarser", 1), ("seed", 0)):
@@ -51,6 +57,8 @@ class SyntheticPlan:
                 raise InputError(f"{name} is {value}.", f"Give {least} or more.")
         if self.contrast not in CONTRASTS:
             raise InputError(f"There is no contrast {self.contrast!r}.", f"Give one of: {', '.join(CONTRASTS)}.")
+        if self.around_mm is not None and not 0 <= self.around_mm < math.inf:
+            raise InputError(f"around_mm is {self.around_mm}.", "Give millimetres, 0 or more.")
 
 
 def synthesize(
@@ -122,12 +130,13 @@ def _draw_case(path: Path, name: str, folder: Path, plan: SyntheticPlan) -> tupl
         phantom = make_phantom_around(mask, seed, plan.contrast)
     except ValueError as error:
         raise InputError(f"No CT can be drawn around {path}: {error}", "Leave it out.") from error
-    write_volume(phantom.ct, folder / "imagesTr" / f"{name}.nii.gz")
+    box = _kept(mask, plan.around_mm)
+    write_volume(crop(phantom.ct, box), folder / "imagesTr" / f"{name}.nii.gz")
     target = folder / "labelsTr"
-    if plan.coarser == 1:
+    if plan.coarser == 1 and plan.around_mm is None:
         shutil.copyfile(path, target / path.name)
     else:
-        write_volume(phantom.spleen, target / f"{name}.nii.gz")
+        write_volume(crop(phantom.spleen, box), target / f"{name}.nii.gz")
     return phantom.contrast, seed
 
 
@@ -136,6 +145,16 @@ def _coarser(volume: Volume, step: int) -> Volume:
     matrix = volume.ijk_to_ras.copy()
     matrix[:3, :2] *= step
     return Volume(np.ascontiguousarray(volume.array[:, ::step, ::step]), matrix)
+
+
+def _kept(mask: Volume, around_mm: float | None) -> tuple[tuple[int, int], ...]:
+    """(first, stop) along i, j and k of what is kept: everything, or the organ's box and a margin."""
+    if around_mm is None:
+        return tuple((0, count) for count in mask.size)
+    return tuple(
+        (max(0, first - math.ceil(around_mm / step)), min(count, stop + math.ceil(around_mm / step)))
+        for (first, stop), step, count in zip(foreground_box(mask.array, 0), mask.spacing_mm, mask.size, strict=True)
+    )
 
 
 def _facts(mask: str, source: dict[str, str], contrast: str, seed: int) -> dict[str, Any]:
