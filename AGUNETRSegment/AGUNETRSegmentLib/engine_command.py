@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .errors import SegmentationError
 from .translation import _
+from .worker_job import ignore
 from .worker_process import WorkerProcess, defaultCommand, defaultEnvironment
 
 POLL_MILLISECONDS = 100
@@ -44,6 +45,7 @@ class EngineCommand:
         self._deadline = 0.0
         self._finished: Callable[[list[dict]], None] | None = None
         self._failed: Callable[[SegmentationError], None] | None = None
+        self._heard: Callable[[dict], None] = ignore
 
     @property
     def running(self) -> bool:
@@ -56,6 +58,7 @@ class EngineCommand:
         finished: Callable[[list[dict]], None],
         failed: Callable[[SegmentationError], None],
         seconds: float = 300.0,
+        heard: Callable[[dict], None] = ignore,
     ) -> None:
         """Begin a command; exactly one of the callbacks follows, unless :meth:`stop` is called.
 
@@ -63,13 +66,14 @@ class EngineCommand:
         :param finished: takes the events that the command printed.
         :param failed: takes what went wrong, also an ``error`` event of the command.
         :param seconds: after which the command counts as hung.
+        :param heard: takes each event as it comes, for example to show progress.
         :raises SegmentationError: it could not be started.
         """
         if self.running:
             raise SegmentationError("busy", _("Another command is still running."), _("Wait for it."))
         environment = defaultEnvironment() if self._environment is None else self._environment
         self._process = WorkerProcess(self._command(arguments), environment)
-        self._events, self._finished, self._failed = [], finished, failed
+        self._events, self._finished, self._failed, self._heard = [], finished, failed, heard
         self._deadline = time.monotonic() + seconds
         self._schedule(POLL_MILLISECONDS, self._poll)
 
@@ -131,3 +135,4 @@ class EngineCommand:
                 continue  # a library's own words
             if isinstance(event, dict):
                 self._events.append(event)
+                self._heard(event)

@@ -1,5 +1,6 @@
-"""The Slicer side of AGUNETR Train: the shipped experiments, the training command and its child process.
+"""The Slicer side of AGUNETR Train: the panel, and everything it starts, reads and shows.
 
-Needs no Slicer by itself; whatever draws is handed in. Never imports torch, MONAI nor the engine: training runs in a
-child process, the same ``agunetr train`` that a terminal runs.
+Never imports torch, MONAI nor the engine: training, checks, reports and exports run in child processes, by the same
+commands that a terminal runs. What the panel shows of a run it reads from the run's folder, so that it shows a run
+that another computer made, or that goes on there, in the same way.
 """
