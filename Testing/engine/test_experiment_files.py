@@ -77,6 +77,14 @@ def test_the_variants_of_the_study_differ_in_nothing_but_their_gates():
         assert base.model_copy(update={"name": gated.name, "variant": gated.variant}) == gated
 
 
+def test_the_study_on_synthetic_scans_is_the_same_but_for_its_scans():
+    study, synthetic = load_experiment("study-v1"), load_experiment("study-v1-synthetic")
+    own = ("name", "description", "data", "licence", "limits", "stages", "defaults")
+    assert synthetic.model_copy(update={key: getattr(study, key) for key in own}) == study
+    for ours, theirs in zip(synthetic.stages, study.stages, strict=True):
+        assert ours.model_copy(update={"validate_every": theirs.validate_every}) == theirs
+
+
 @pytest.mark.parametrize("name", ["gates-deep", "gate-schedule", "gamma-bias-sweep", "kfold-5"])
 def test_the_future_work_has_the_settings_of_study_v2(name):
     ours, study = load_experiment(name), load_experiment("study-v2")
