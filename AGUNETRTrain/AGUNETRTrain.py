@@ -124,7 +124,7 @@ class AGUNETRTrainWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called just after the scene was closed."""
         if self.parent.isEntered:
             self.initializeParameterNode()
-        self.panel.update()
+        self.panel.sceneClosed()
 
     def onSceneEndImport(self, caller, event):
         """Called after a scene was opened or added."""

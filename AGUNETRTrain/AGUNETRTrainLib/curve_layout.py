@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import slicer
+
 from AGUNETRSegmentLib.comparison_layout import layoutNodeOf
 from AGUNETRSegmentLib.errors import SegmentationError
 from AGUNETRSegmentLib.translation import _
@@ -66,5 +68,8 @@ class CurveLayout:
 
     def hide(self) -> None:
         """Put the layout before back, unless the user chose another one meanwhile."""
-        if self.shown:
-            self._memory.restore()
+        if not self.shown:
+            return
+        self._memory.restore()
+        if self.shown:  # the scene that remembered it was closed
+            layoutNodeOf(self._scene).SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)

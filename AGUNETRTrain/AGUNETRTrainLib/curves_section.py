@@ -50,6 +50,12 @@ class CurvesSection:
             self._nodes.show(self._panel.record, self._panel.sections["jobs"].chosen())
         self.update()
 
+    def sceneClosed(self) -> None:
+        """The nodes went with the scene; plots of nothing are of no use."""
+        if not self._nodes.shown:
+            self._layout.hide()
+        self.update()
+
     def close(self) -> None:
         """Without the module the layout of its plots would be a riddle."""
         self._layout.hide()

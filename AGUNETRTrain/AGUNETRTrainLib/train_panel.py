@@ -163,7 +163,8 @@ class TrainPanel:
 
     def sceneClosed(self) -> None:
         """Nodes that sections made are gone."""
-        self.sections["curves"].update()
+        self.sections["curves"].sceneClosed()
+        self.update()
 
     def _onModified(self, _caller, _event) -> None:
         self.watchRunWhereItChanged()

@@ -16,7 +16,7 @@ TITLE = 20  # height of the coloured bar above a view
 
 
 class View(QtWidgets.QWidget):
-    """A slice or 3D view.
+    """A slice, 3D or plot view; a plot view has no logic.
 
     :ivar picture: a QImage of what the view shows, None where nobody drew it.
     :ivar drawn: who draws it; closed when the view goes.
@@ -27,6 +27,10 @@ class View(QtWidgets.QWidget):
     def __init__(self, node, applicationLogic) -> None:
         super().__init__()
         self.node, self.isSlice = node, node.IsA("vtkMRMLSliceNode")
+        self.setMinimumSize(60, 60 + TITLE)
+        if node.IsA("vtkMRMLPlotViewNode"):
+            self.logic = None
+            return
         self.logic = slicer.vtkMRMLSliceLogic() if self.isSlice else slicer.vtkMRMLViewLogic()
         self.logic.SetMRMLApplicationLogic(applicationLogic)
         if self.isSlice:
@@ -34,7 +38,6 @@ class View(QtWidgets.QWidget):
         self.logic.SetMRMLScene(node.GetScene())
         if not self.isSlice:
             self.logic.AddViewNode(node.GetLayoutName())
-        self.setMinimumSize(60, 60 + TITLE)
 
     def pictureSize(self) -> tuple[int, int]:
         return self.width(), self.height() - TITLE
@@ -55,7 +58,8 @@ class View(QtWidgets.QWidget):
         """The view node goes, or the application: nothing of this follows the scene any more."""
         if self.drawn:
             self.drawn.close()
-        self.logic.SetMRMLScene(None)
+        if self.logic:
+            self.logic.SetMRMLScene(None)
         self.setParent(None)
         self.deleteLater()
 
@@ -112,8 +116,8 @@ class qSlicerLayoutManager(QtCore.QObject):
         return box
 
     def _widgetOf(self, node):
-        if not node or node.GetClassName() not in ("vtkMRMLSliceNode", "vtkMRMLViewNode"):
-            return None  # tables and plots are not shown
+        if not node or node.GetClassName() not in ("vtkMRMLSliceNode", "vtkMRMLViewNode", "vtkMRMLPlotViewNode"):
+            return None  # tables are not shown
         if node not in self._widgets:
             self._widgets[node] = View(node, self._application)
             if node.IsA("vtkMRMLSliceNode"):
