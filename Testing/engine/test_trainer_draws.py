@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
+import signal
+import subprocess
 
 import pytest
 import torch
@@ -16,7 +19,7 @@ from agunetr_train.experiments.jobs import jobs_of
 from agunetr_train.training.distributed import Processes
 from agunetr_train.training.draws import DrawPlan, PatchDraws, StepSampler
 from agunetr_train.training.job_training import never
-from agunetr_train.training.patch_loader import patch_loader, prepare_cases
+from agunetr_train.training.patch_loader import patch_loader, prepare_cases, start_loading
 
 PLAN = DrawPlan(seed=3, cases=5, spacings=2, patches_per_step=2, steps_per_epoch=10, every_case_once=False)
 
@@ -78,6 +81,28 @@ def test_loading_processes_draw_the_same_patches(patches):
     loaded = list(DataLoader(patches, batch_sampler=StepSampler(0, 3, 1, Processes()), num_workers=1))
     for batch, patch in zip(loaded, own, strict=True):
         assert torch.equal(batch["image"][0], patch["image"]) and batch["case"] == [patch["case"]]
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="the system does not tell who sent a signal")
+def test_a_loading_process_ends_for_the_process_that_trains_alone(patches):
+    """Batch systems send SIGTERM to every process of a job; the step at hand still needs its patches."""
+
+    def begun():
+        sampler = StepSampler(0, 6, 1, Processes())
+        batches = iter(DataLoader(patches, batch_sampler=sampler, num_workers=1, worker_init_fn=start_loading))
+        next(batches)
+        (process,) = multiprocessing.active_children()
+        return batches, process
+
+    batches, process = begun()
+    for number in ("INT", "TERM"):
+        subprocess.run(["kill", f"-{number}", str(process.pid)], check=True)
+    assert len(list(batches)) == 5
+
+    batches, process = begun()
+    process.terminate()
+    process.join(10)
+    assert process.exitcode == 0
 
 
 def test_patches_can_be_sent_to_loading_processes_of_every_system(patches):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -119,7 +121,7 @@ def patch_loader(
         PatchDraws(store, names, transforms, plan),
         batch_sampler=sampler,
         num_workers=workers,
-        worker_init_fn=_start_loading if workers else None,
+        worker_init_fn=start_loading if workers else None,
         pin_memory=device.type == "cuda",
     )
 
@@ -138,8 +140,29 @@ def loading_processes(device: torch.device, processes: Processes) -> int:
     return max(0, min(MOST_WORKERS, own - 1))
 
 
-def _start_loading(worker: int) -> None:
-    """In a loading process: Ctrl+C reaches it too, and it must go on until the step is done."""
+def start_loading(worker: int) -> None:
+    """In a loading process: what stops the training reaches it too, and it must go on until the step is done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _end_for_the_training_process_alone()
     set_track_meta(False)
+
+
+def _end_for_the_training_process_alone() -> None:
+    """Heed SIGTERM of the process that trains and of nobody else.
+
+    A batch system or ``kill`` sends it to all processes of a job at once, and one that loads would take the training
+    down before its checkpoint is written. PyTorch ends a loading process that it has no more use for in the same way,
+    so the sender makes the difference; where the system does not tell it (macOS, Windows), everybody's is heeded.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    training = multiprocessing.parent_process()
+    if training is None or not hasattr(signal, "sigwaitinfo"):
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def wait() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != training.pid:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, name="end of loading", daemon=True).start()
