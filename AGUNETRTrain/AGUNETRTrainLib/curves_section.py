@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import qt
+
 from AGUNETRSegmentLib.errors import SegmentationError
 from AGUNETRSegmentLib.translation import _
 
@@ -21,6 +23,7 @@ class CurvesSection:
         self._ui, self._panel = ui, panel
         self._nodes = CurveNodes(panel.scene)
         self._layout = CurveLayout(panel.scene)
+        self._closed = False
         ui.curvesButton.connect("clicked(bool)", self._onClicked)
 
     def setParameterNode(self, parameterNode) -> None:
@@ -52,12 +55,16 @@ class CurvesSection:
 
     def sceneClosed(self) -> None:
         """The nodes went with the scene; plots of nothing are of no use."""
-        if not self._nodes.shown:
+        qt.QTimer.singleShot(0, self._leaveEmptyPlots)  # Slicer brings the layout back after whoever hears of the end
+
+    def _leaveEmptyPlots(self) -> None:
+        if not self._closed and not self._nodes.shown:
             self._layout.hide()
-        self.update()
+            self.update()
 
     def close(self) -> None:
         """Without the module the layout of its plots would be a riddle."""
+        self._closed = True
         self._layout.hide()
 
     def _hasPoints(self) -> bool:

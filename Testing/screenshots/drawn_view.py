@@ -1,9 +1,10 @@
-"""What the host's slice and 3D views show, drawn off-screen by the core's own displayable managers."""
+"""What the host's slice and 3D views show, drawn off-screen by the core's own displayable managers; plots by VTK."""
 
 from __future__ import annotations
 
 import slicer
 import vtk
+from drawn_plot import DrawnPlot
 from host.views import View
 from PySide6.QtGui import QImage
 
@@ -23,7 +24,8 @@ def drawViews(app) -> None:
     layoutManager = app.native.layoutManager()
     for view in app.window.findChildren(View):
         if view.drawn is None:
-            view.drawn = DrawnView(view, app.native.applicationLogic())
+            isPlot = view.node.IsA("vtkMRMLPlotViewNode")
+            view.drawn = DrawnPlot(view) if isPlot else DrawnView(view, app.native.applicationLogic())
         view.drawn.draw()
         if layoutManager.resetIsDue and view.node.IsA("vtkMRMLViewNode"):
             view.drawn.renderer.ResetCamera()

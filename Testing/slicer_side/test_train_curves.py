@@ -120,7 +120,8 @@ def test_a_closed_scene_takes_the_curves_and_they_can_be_shown_again(train):
     slicer.mrmlScene.Clear(0)
     train.app.processEvents()
     assert counts() == [0, 0, 0] and train.ui.curvesButton.text == "Show curves"
-    assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    layout = slicer.app.layoutManager()
+    train.app.wait(lambda: layout.layout, slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     train.app.wait(lambda: train.ui.curvesButton.enabled)
     host.click(train.ui.curvesButton)
     assert counts() == [2, 2, 2]
