@@ -17,10 +17,11 @@ from agunetr.errors import DeviceError, InputError, OutputError
 from agunetr_train.data.cases import find_cases, pick_cases
 from agunetr_train.experiments.jobs import jobs_of
 from agunetr_train.run_folder import RunFolder
-from agunetr_train.training.checkpoints import read_checkpoint
+from agunetr_train.training.checkpoints import Checkpoints, read_checkpoint
 from agunetr_train.training.failing_loss import LossNotFinite
 from agunetr_train.training.metrics_file import read_rows
 from agunetr_train.training.trainer import Outcome, job_weights, train_job
+from agunetr_train.training.validation import Validation
 
 EVERYTHING = dict(
     variant="agunetr-v2",
@@ -199,5 +200,46 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(make, uninter
     for path in run.path.glob("*.pt"):
         path.write_bytes(b"")
     (run.path / "finished.json").unlink()
-    with pytest.raises(InputError, match="No checkpoint of base can be read"):
+    for _ in range(2):  # it does not begin anew the second time, over what is left of the training
+        with pytest.raises(InputError, match="No checkpoint of base can be read"):
+            run.train()
+
+
+@pytest.fixture
+def killed(make, monkeypatch) -> TinyRun:
+    """A run that was killed between the best checkpoint of its second validation and the next ordinary one."""
+    monkeypatch.setattr(Validation, "mean", property(lambda self: 0.1 * self.evaluator.state.epoch))
+    run = make(variant="unetr", epochs=3, steps_per_epoch=1, keep="best")
+    assert [run.one_step() for _ in range(2)] == [1, 2]
+
+    def write_and_die(checkpoints, trainer):
+        write_best(checkpoints, trainer)
+        raise KeyboardInterrupt
+
+    write_best = Checkpoints.write_best
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(Checkpoints, "write_best", write_and_die)
         run.train()
+    (run.path / "tmpk1ll3d").write_bytes(b"half of a checkpoint")
+    # On a GPU the validation that comes again may end otherwise.
+    monkeypatch.setattr(Validation, "mean", property(lambda self: 0.05))
+    return run
+
+
+def test_a_sudden_end_does_not_cost_the_best_checkpoint(killed):
+    best = read_checkpoint(killed.path / "best_dice=0.1000.pt")
+    assert (killed.path / "best_dice=0.2000.pt").is_file()
+    assert killed.train().finished
+    assert [path.name for path in killed.path.glob("best_dice=*")] == ["best_dice=0.1000.pt"]
+    assert_same(job_weights(killed.folder, killed.job), dict(best["network"]))
+    assert json.loads((killed.path / "finished.json").read_text())["best_epoch"] == 1
+    assert not list(killed.path.glob("tmp*"))
+
+
+def test_where_the_best_checkpoint_is_lost_the_next_validation_counts(killed):
+    (killed.path / "best_dice=0.1000.pt").unlink()
+    assert killed.train().finished
+    assert json.loads((killed.path / "finished.json").read_text())["best_validation_dice"] == 0.05
+    (killed.path / "best_dice=0.0500.pt").unlink()
+    with pytest.raises(InputError, match="best validation of base is missing"):
+        job_weights(killed.folder, killed.job)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pickle
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,24 +20,31 @@ from torch import Tensor
 from agunetr.errors import InputError, OutputError
 from agunetr_train.experiments.jobs import Job
 from agunetr_train.run_folder import RunFolder, checkpoint_number
+from agunetr_train.training.metrics_file import read_rows
 
 LAST, BEST = "checkpoint_step", "best_dice"
 SHORTEST_INTERVAL_S = 60.0
 SHARE_OF_TIME = 0.03
 """Checkpoints take about so much of the time at most; a full-size one has 1.1 GB."""
 
+UNFINISHED = tempfile.gettempprefix()
+"""What the names of files begin with that ignite had not finished when the process was killed."""
+
 _DAMAGED = (RuntimeError, OSError, ValueError, EOFError, KeyError, pickle.UnpicklingError)
 
 
 class CarefulDiskSaver(DiskSaver):
-    """Removes an older checkpoint only when the new one is whole: a full disk never costs the last good one."""
+    """Removes nothing by itself: a full disk or a sudden end never costs the last good checkpoint.
+
+    :meth:`remove_outdated` does, when what makes them superfluous is whole on the disk.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(str(folder), atomic=True, create_dir=True, require_empty=False)
         self._outdated: list[str] = []
 
     def __call__(self, checkpoint: Mapping, filename: str, metadata: Mapping | None = None) -> None:
-        """Write, then remove what :meth:`remove` named.
+        """Write a file that has its name only when it is whole.
 
         Raises:
             OutputError: there is no room, or the folder cannot be written to.
@@ -51,14 +59,17 @@ class CarefulDiskSaver(DiskSaver):
                 "before it is untouched.",
                 "Free some space and give the same command again; it goes on from there.",
             ) from error
-        outdated, self._outdated = self._outdated, []
-        for name in outdated:
-            if name != filename:
-                (self.dirname / name).unlink(missing_ok=True)
+        self._outdated = [name for name in self._outdated if name != filename]
 
     def remove(self, filename: str) -> None:
-        """Remember to remove it after the next write."""
+        """Remember that it is superfluous once the next one is there."""
         self._outdated.append(filename)
+
+    def remove_outdated(self) -> None:
+        """Remove what :meth:`remove` named and was not written again."""
+        outdated, self._outdated = self._outdated, []
+        for name in outdated:
+            (self.dirname / name).unlink(missing_ok=True)
 
 
 class Checkpoints:
@@ -77,17 +88,17 @@ class Checkpoints:
         self.folder = folder
         self.kept = dict(kept)
         self._best_dice = best_dice
-        saver = CarefulDiskSaver(folder)
+        self._last_saver, self._best_saver = CarefulDiskSaver(folder), CarefulDiskSaver(folder)
         self._last = Checkpoint(
             self.kept,
-            saver,
+            self._last_saver,
             filename_pattern=f"{LAST}={{global_step}}.pt",
             global_step_transform=lambda engine, event: engine.state.iteration,
             n_saved=2,
         )
         self._best = Checkpoint(
             {**weights},
-            CarefulDiskSaver(folder),
+            self._best_saver,
             filename_pattern=f"{BEST}={{score}}.pt",
             score_function=lambda engine: best_dice(),
             score_name=BEST,
@@ -107,32 +118,44 @@ class Checkpoints:
         """
         began = time.monotonic()
         self._last(trainer)
+        self._last_saver.remove_outdated()
+        # Only now: a training that goes on from the checkpoint before would miss the best one that it knows of.
+        self._best_saver.remove_outdated()
         self._written = time.monotonic()
         self._took = self._written - began
 
     def write_best(self, trainer: Engine) -> None:
-        """The checkpoint of the best validation, in place of the one before.
+        """The checkpoint of the best validation; the one before it goes with the next :meth:`write`.
 
         Raises:
             OutputError: it cannot be written; the one before still is there.
         """
         self._best(trainer)
 
-    def resume(self, chosen: Path | None, device: torch.device) -> None:
-        """Load ``chosen`` and let later checkpoints take the place of those that are there."""
-        if chosen is not None:
-            Checkpoint.load_objects(self.kept, torch.load(chosen, map_location=device, weights_only=True))
-        known = [path for path in self.folder.glob(f"{LAST}=*.pt")]
-        self._last.load_state_dict(
-            {"_saved": sorted((int(checkpoint_number(path)), path.name) for path in known)}
-        )
+    def load(self, chosen: Path, device: torch.device) -> None:
+        """Go on from the state that ``chosen`` holds."""
+        Checkpoint.load_objects(self.kept, torch.load(chosen, map_location=device, weights_only=True))
+
+    def take_over(self) -> bool:
+        """Let later checkpoints take the place of those that are there; after :meth:`load`, in the first process.
+
+        Removed is what a process that was killed left unfinished, and the best checkpoint of a validation that comes
+        again. False where the best one that the training knows of is missing.
+        """
+        for path in self.folder.glob(f"{UNFINISHED}*"):
+            path.unlink()
+        known = self.folder.glob(f"{LAST}=*.pt")
+        self._last.load_state_dict({"_saved": sorted((int(checkpoint_number(path)), path.name) for path in known)})
         best = self._best_dice()
+        kept = None if best is None else self.folder / f"{BEST}={best:.4f}.pt"
         for path in self.folder.glob(f"{BEST}=*.pt"):
-            if best is not None and path.name == f"{BEST}={best:.4f}.pt":
-                self._best.load_state_dict({"_saved": [(best, path.name)]})
-            else:
-                # Of a validation that comes again.
+            if path != kept:
                 path.unlink()
+        if kept is None:
+            return True
+        if kept.is_file():
+            self._best.load_state_dict({"_saved": [(best, kept.name)]})
+        return kept.is_file()
 
 
 def newest_readable(run: RunFolder, job: Job, say: Callable[[str], None]) -> Path | None:
@@ -150,7 +173,7 @@ def newest_readable(run: RunFolder, job: Job, say: Callable[[str], None]) -> Pat
             say(f"{job.name}: {error.message} It is kept as {path.with_suffix('.damaged').name}.")
             continue
         return path
-    if found:
+    if found or any(run.job(job).glob(f"{LAST}=*.damaged")):
         raise InputError(
             f"No checkpoint of {job.name} can be read.", f"Remove {run.job(job)} to train that job from its beginning."
         )
@@ -186,6 +209,11 @@ def job_weights(
         InputError: there is no such checkpoint, or it is damaged.
     """
     path = run.best_checkpoint(job) if (which or job.stage.keep) == "best" else run.last_checkpoint(job)
+    if path is None and which is None and _was_validated(run, job):
+        raise InputError(
+            f"The checkpoint of the best validation of {job.name} is missing from {run.job(job)}.",
+            "Put it back, or remove that folder to train the job from its beginning.",
+        )
     if path is None and which is None and (path := run.last_checkpoint(job)) is not None:
         say(f"{job.name}: nothing was validated, so the last checkpoint is taken instead of the best one.")
     if path is None:
@@ -193,3 +221,8 @@ def job_weights(
         raise InputError(f"The job {job.name} has no {kind} in {run.job(job)}.", "Train it first.")
     checkpoint = read_checkpoint(path)
     return checkpoint["ema"] if "ema" in checkpoint else checkpoint["network"]
+
+
+def _was_validated(run: RunFolder, job: Job) -> bool:
+    metrics = run.metrics(job)
+    return metrics.is_file() and any("validation_dice" in row for row in read_rows(metrics))

@@ -167,8 +167,11 @@ class JobTraining:
 
     def resume(self, checkpoint: Path | None, device: torch.device) -> None:
         """Take over the state of a checkpoint, or begin."""
-        self.checkpoints.resume(checkpoint, device)
+        if checkpoint is not None:
+            self.checkpoints.load(checkpoint, device)
         self.metrics.forget_what_comes_again()
+        if self.processes.is_first and not self.checkpoints.take_over():
+            self.metrics.best_dice = self.metrics.best_epoch = None
 
     def run(self) -> None:
         """Train to the end, or until a stop is asked for; the checkpoint of where it stands is written then."""
