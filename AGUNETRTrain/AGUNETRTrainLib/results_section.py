@@ -10,6 +10,7 @@ import slicer.util
 
 from AGUNETRSegmentLib.engine_command import EngineCommand
 from AGUNETRSegmentLib.errors import SegmentationError
+from AGUNETRSegmentLib.result_display import jumpToOrgan
 from AGUNETRSegmentLib.result_texts import asCsv, asTabSeparated
 from AGUNETRSegmentLib.table_file import suggestedName, withSuffix, writeTable
 from AGUNETRSegmentLib.translation import _
@@ -143,6 +144,7 @@ class ResultsSection:
 
     def _onLoaded(self, volumeNode, nodes: list) -> None:
         slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
+        jumpToOrgan(self._panel.scene, nodes)  # the reference is the first
         self._tell(_("{case} is in the scene, with {count} new segmentations.").format(
             case=volumeNode.GetName(), count=len(nodes)))
         self._showLoadButton()

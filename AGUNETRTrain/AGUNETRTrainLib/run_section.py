@@ -111,7 +111,7 @@ class RunSection:
         elif training.stopping:
             self._ending = _("Stopped; Go on continues from the last checkpoint.")
         elif training.failures:
-            self._ending = _("{count} jobs failed; the table's tooltips and the log say why.").format(
+            self._ending = _("Failed jobs: {count}; the table's tooltips and the log say why.").format(
                 count=len(training.failures))
         else:
             self._ending = _("The training is finished.")

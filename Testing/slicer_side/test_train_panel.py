@@ -130,7 +130,7 @@ def test_a_failed_job_says_why(train):
     train.app.wait(lambda: train.panel.training.running, False)
     train.app.wait(lambda: states(train), ["Failed", "Finished"])
     assert train.ui.jobsTable.item(0, 1).toolTip() == "The machine ran out of memory. Close programs."
-    assert train.ui.statusLabel.text.startswith("1 jobs failed")
+    assert train.ui.statusLabel.text.startswith("Failed jobs: 1;")
 
 
 def test_another_module_and_a_closed_scene_leave_the_training_alone(train):
@@ -248,3 +248,14 @@ def test_a_file_that_is_no_experiment_changes_nothing(train, tmp_path):
     host.click(train.ui.experimentFileButton)
     assert "is no experiment" in train.ui.statusLabel.text
     assert train.ui.experimentComboBox.currentText == "smoke" and train.ui.startButton.enabled
+
+
+def test_the_logic_works_from_a_script(train):
+    from AGUNETRSegmentLib.errors import SegmentationError
+
+    for behaviour in ("all", "refused"):
+        (train.folder / behaviour).mkdir()
+    run = train.logic.train("made-up.json", train.folder / "scripted", train.folder / "all")
+    assert [(job.plan.name, job.testDice) for job in run.jobs] == [("base", 0.625), ("gated", 0.625)] and run.report
+    with pytest.raises(SegmentationError, match="c2 has no mask"):
+        train.logic.train("made-up.json", train.folder / "other", train.folder / "refused")
