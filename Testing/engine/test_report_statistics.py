@@ -14,6 +14,7 @@ from agunetr_train.experiments.jobs import Job
 from agunetr_train.report import statistics
 from agunetr_train.report.collect import collect
 from agunetr_train.report.conclusion import conclude
+from agunetr_train.report.figure_style import stage_styles
 from agunetr_train.report.pairs import pairs_of
 from agunetr_train.report.score_measures import DICE, HAUSDORFF95, VOLUME_ERROR
 from agunetr_train.report.statistics import bootstrap_mean, compare_all, signed_rank
@@ -253,6 +254,12 @@ def test_damaged_records_are_left_out_and_named(tmp_path):
         "Line 2 of metrics.jsonl in base is damaged and was left out.",
         "job.json in gated is damaged and was left out.",
     ), "the last line may be just being written"
+
+
+def test_no_two_stages_look_alike_and_neighbours_differ_in_dashes():
+    styles = list(stage_styles([f"stage {number}" for number in range(13)]).values())
+    assert len({(style.colour, style.dashes) for style in styles}) == 13
+    assert all(one.dashes != other.dashes for one, other in itertools.pairwise(styles))
 
 
 def test_names_are_sorted_as_people_count():

@@ -54,9 +54,14 @@ class StageStyle:
 
 
 def stage_styles(stages: Sequence[str]) -> dict[str, StageStyle]:
-    """A look for each stage; beyond eight stages the colours come again with other dashes."""
+    """A look for each stage; beyond eight stages the colours come again with other dashes.
+
+    Neighbours differ in their dashes too: drawn in this order, a curve that lies exactly on an earlier one leaves gaps
+    through which that one is seen.
+    """
+    colours, patterns = len(_PALETTE), len(_DASHES)
     return {
-        stage: StageStyle(_PALETTE[number % len(_PALETTE)], _DASHES[number // len(_PALETTE) % len(_DASHES)])
+        stage: StageStyle(_PALETTE[number % colours], _DASHES[(number + number // colours) % patterns])
         for number, stage in enumerate(stages)
     }
 
