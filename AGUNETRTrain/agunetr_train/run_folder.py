@@ -101,13 +101,15 @@ class RunFolder:
             try:
                 self.root.mkdir(parents=True, exist_ok=True)
                 # Another process may be making the same run at this moment.
-                if any(not path.name.startswith(_FIRST_RECORDS) for path in self.root.iterdir()):
+                others = any(not path.name.startswith(_FIRST_RECORDS) for path in self.root.iterdir())
+                if others and not record.is_file():
                     raise InputError(
                         f"{self.root} is no run and not empty.",
                         "Choose another folder, or one that does not exist yet.",
                     )
-                write_record(self.root / "environment.json", environment())
-                write_record(record, experiment.to_dict())
+                if not record.is_file():
+                    write_record(self.root / "environment.json", environment())
+                    write_record(record, experiment.to_dict())
             except OSError as error:
                 raise OutputError(
                     f"The run folder {self.root} cannot be made: {error}.", "Choose another folder."

@@ -10,7 +10,7 @@ import pytest
 import torch
 from untrained_runs import cases_of, finish, the_job, untrained_run
 
-from agunetr.errors import DeviceError, InputError, ModelError
+from agunetr.errors import Cancelled, DeviceError, InputError, ModelError
 from agunetr.evaluation import compare
 from agunetr.inference.segmenter import Segmentation, Segmenter, SegmentOptions
 from agunetr.networks.variants import network_config
@@ -32,7 +32,7 @@ class NothingFound:
     def __init__(self, options: SegmentOptions) -> None:
         self.options = options
 
-    def segment(self, image, model) -> Segmentation:
+    def segment(self, image, model, cancelled=None) -> Segmentation:
         return Segmentation(
             mask=np.zeros(image.array.shape, np.uint8), attention={}, notices=[], seconds={"load": 1.0, "windows": 2.0},
             windows=8, windows_of_dense=8, search="dense", search_reason="", window_batch=1, device="cpu",
@@ -70,6 +70,14 @@ def test_a_case_is_scored_by_its_mask_on_the_scans_own_grid(scored, phantom_case
     assert row["contrast"] is True and row["windows"] > 1
     assert 0 < row["seconds"] < sum(row["seconds_by_stage"].values())
     assert row["peak_memory_bytes"] > 50e6 and row["peak_device_memory_bytes"] is None
+
+
+def test_scoring_stops_within_a_case_and_leaves_nothing_half_done(phantom_cases, tmp_path):
+    run = untrained_run(tmp_path, phantom_cases)
+    asked = iter([False, False])
+    with pytest.raises(Cancelled):
+        score_job(run, the_job(run, "gated"), cases_of(phantom_cases), "cpu", silent, lambda: next(asked, True))
+    assert not list((run.job("gated") / "test").iterdir())
 
 
 def test_the_mask_is_the_one_that_users_get(scored, phantom_cases):

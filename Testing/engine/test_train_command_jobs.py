@@ -11,7 +11,7 @@ import torch
 from listening import Listener
 from tiny_experiments import CASES, tiny_experiment
 
-from agunetr.errors import BusyError, InputError
+from agunetr.errors import BusyError, Cancelled, InputError
 from agunetr.many_scans.share import Share
 from agunetr_train.data.cases import Case
 from agunetr_train.experiments.jobs import jobs_of
@@ -61,13 +61,15 @@ class Bench:
         write_record(run.job(job) / "finished.json", {"epochs": 2, "steps": 4})
         return SimpleNamespace(stopped=False)
 
-    def score(self, run, job, cases, device, say):
+    def score(self, run, job, cases, device, say, stop):
         assert [case.name for case in cases] == ["four", "three"]
         self.scored.append(job.name)
         (run.job(job) / "test").mkdir(exist_ok=True)
         score = {"case": "four", "dice": 0.75, "part": "test", "weights": "abc"}
         (run.job(job) / "test" / "four.json").write_text(json.dumps(score), encoding="utf-8")
         say(f"{job.name}: scored")
+        if stop():
+            raise Cancelled("Stopped.")
 
     def states(self, outcomes) -> dict[str, str]:
         return {outcome.job.name: outcome.state for outcome in outcomes}
@@ -175,6 +177,21 @@ def test_a_second_stop_ends_at_once_and_lets_go_of_the_job(bench):
     with pytest.raises(KeyboardInterrupt):
         bench.runner().run(bench.jobs)
     assert not list(bench.folder.root.glob(f"*/{FILE_NAME}"))
+
+
+def test_a_run_that_another_process_begins_at_this_moment_is_the_same_run(bench, tmp_path, monkeypatch):
+    mine, others = RunFolder(tmp_path / "new"), RunFolder(tmp_path / "new")
+    listed = Path.iterdir
+
+    def begun_meanwhile(folder):
+        monkeypatch.setattr(Path, "iterdir", listed)
+        others.open(bench.experiment)
+        (folder / "prepared").mkdir()
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", begun_meanwhile)
+    mine.open(bench.experiment)
+    assert mine.experiment() == bench.experiment
 
 
 def test_a_job_that_was_taken_over_is_given_up(bench, monkeypatch):

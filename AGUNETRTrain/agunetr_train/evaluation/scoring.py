@@ -55,6 +55,7 @@ def score_job(
     cases: Sequence[Case],
     device: torch.device | str = "auto",
     say: Callable[[str], None] = print,
+    stop: Callable[[], bool] | None = None,
 ) -> None:
     """Score the test cases of a job, or its validation cases where the split has no test cases.
 
@@ -65,11 +66,13 @@ def score_job(
         cases: those to score; others among them are passed over.
         device: see :class:`~agunetr.inference.segmenter.SegmentOptions`.
         say: told one line a case.
+        stop: asked before every batch of windows whether to stop.
 
     Raises:
         InputError: the job has no checkpoint, a case is missing or cannot be read.
         DeviceError: there is no such device.
         OutputError: a score or mask cannot be written; the other cases' are kept.
+        Cancelled: ``stop`` said so; the cases that were scored are kept.
     """
     part, names = part_to_score(run.splits()[job.fold])
     given = {case.name: case for case in cases}
@@ -89,7 +92,7 @@ def score_job(
         for number, name in enumerate(names, start=1):
             if _is_scored(folder / f"{name}.json", model, part):
                 continue
-            row = _score(segmenter, model, given[name], folder)
+            row = _score(segmenter, model, given[name], folder, stop)
             # Written last: a case counts as scored once this is there.
             write_json({**row, "part": part, "weights": model.checksum}, folder / f"{name}.json", overwrite=True)
             say(f"{job.name}: {part} case {name} ({number} of {len(names)}): Dice {row['dice']:.4f}")
@@ -122,10 +125,12 @@ def read_scores(run: RunFolder, job: Job, checksum: str | None = None) -> list[d
     return [row for row in rows if row and row["part"] == part and checksum in (None, row["weights"])]
 
 
-def _score(segmenter: Segmenter, model: ModelBundle, case: Case, folder: Path) -> dict[str, Any]:
+def _score(
+    segmenter: Segmenter, model: ModelBundle, case: Case, folder: Path, stop: Callable[[], bool] | None
+) -> dict[str, Any]:
     image, label = read_case(case)
     with PeakMemory(segmenter.options.device) as memory:
-        found = segmenter.segment(image, model)
+        found = segmenter.segment(image, model, cancelled=stop)
     segmenter.forget_scan()
     write_volume(Volume(found.mask, image.ijk_to_ras), folder / f"{case.name}.nii.gz", overwrite=True)
     return {

@@ -183,13 +183,7 @@ class JobRunner:
 
     def _score_job(self, job: Job) -> None:
         cases = self._run.part(job, "test") + self._run.part(job, "validation")
-
-        def say(text: str) -> None:
-            self._reporter.say(text)
-            if self._stop():  # between two cases; what was scored is kept
-                raise Cancelled("Stopped while scoring; the same command goes on.")
-
-        self._score_cases(self._folder, job, cases, self._device, say=say)
+        self._score_cases(self._folder, job, cases, self._device, say=self._reporter.say, stop=self._stop)
 
 
 def _row_event(row: dict[str, Any]) -> str:
