@@ -12,14 +12,15 @@ import slicer.util
 from .background_work import BackgroundWork
 from .batch_table import BatchCase
 from .errors import SegmentationError
-from .nodes import importResult, surfaceMatrix
+from .nodes import ResultImport, surfaceMatrix
 from .result_files import readResult
 from .translation import _
+from .turns import Turns
 from .volume_job import VolumeJob, checkVolume
 
 
 class BatchLoading:
-    """Loads one case at a time; the result files are read beside the application.
+    """Loads one case at a time; result files are read beside the application, nodes come one a turn of its event loop.
 
     :param scene: the MRML scene.
     :param loaded: takes the CT's volume node, the :class:`.nodes.ImportedResult` and the parsed ``result.json``.
@@ -29,12 +30,13 @@ class BatchLoading:
 
     def __init__(self, scene, loaded: Callable, failed: Callable[[SegmentationError], None], schedule=None) -> None:
         self._scene, self._loaded, self._failed = scene, loaded, failed
-        self._background = BackgroundWork(schedule)
+        self._background, self._turns = BackgroundWork(schedule), Turns(schedule)
+        self._resultImport: ResultImport | None = None
 
     @property
     def working(self) -> bool:
         """Whether a case is being loaded."""
-        return self._background.working
+        return self._background.working or self._turns.working
 
     def start(self, case: BatchCase, surface: bool) -> None:
         """Begin; one of the callbacks follows. A CT that the scene shows from the same file is not loaded again.
@@ -60,6 +62,8 @@ class BatchLoading:
         """Give up what is being loaded; nobody is told."""
         self._background.abandon(lambda: None)
         self._background.wait()
+        self._turns.stop()
+        self._undo()
 
     def _volumeOf(self, path: str):
         """The volume of the scene that was loaded from this file, None where there is none."""
@@ -70,16 +74,27 @@ class BatchLoading:
         return None
 
     def _import(self, result: dict, folder: Path, job: VolumeJob, surface: bool, models: list) -> None:
-        try:
+        def step():
             if job.volumeNode.GetScene() is not self._scene:
                 raise SegmentationError("cancelled", _("The CT left the scene, so its results were not loaded."))
-            imported = importResult(self._scene, result, folder, job, surface, models=models)
-        except Exception as error:
-            self._failWith(error)
-        else:
-            self._loaded(job.volumeNode, imported, result)
+            if self._resultImport is None:
+                self._resultImport = ResultImport(self._scene, result, folder, job, surface, models=models)
+            return self._resultImport.step()
+
+        def imported(nodes) -> None:
+            self._resultImport = None
+            self._loaded(job.volumeNode, nodes, result)
+
+        self._turns.start(step, imported, self._failWith)
+
+    def _undo(self) -> None:
+        """Take out what came of results that are not complete."""
+        if self._resultImport:
+            self._resultImport.undo()
+            self._resultImport = None
 
     def _failWith(self, error: Exception) -> None:
+        self._undo()
         if not isinstance(error, SegmentationError):  # the module itself is at fault, or the disk: still one sentence
             error = SegmentationError(
                 "unexpected", _("The results could not be loaded: {problem}.").format(problem=error),

@@ -58,6 +58,11 @@ class BatchSection:
         """Whether a batch is under way."""
         return self._run.running
 
+    @property
+    def loading(self) -> bool:
+        """Whether a finished case is on its way into the scene."""
+        return self._loading.working
+
     def setParameterNode(self, parameterNode) -> None:
         """Show another parameter node's folders; the tick box is bound."""
         if parameterNode:

@@ -126,9 +126,7 @@ class CompareSection:
             self._showDifference()
             # The other views are not seen now, and are as they were after the comparison.
             own = [column.sliceNode for column in columns(slicer.mrmlScene)]
-            text = self._tour.next(slicer.mrmlScene, self.comparison.names, own)
-            self._ui.differenceLabel.text = text
-            self._panel.say(text)
+            self._ui.differenceLabel.text = self._tour.next(slicer.mrmlScene, self.comparison.names, own)
 
         self._try(jump)
 
@@ -137,8 +135,6 @@ class CompareSection:
         if not self.comparison.shown:
             self._tour = self._outline = None
             removeDifference(slicer.mrmlScene)
-            if self._ui.statusLabel.text == self._ui.differenceLabel.text:
-                self._panel.say("")
             self._ui.differenceLabel.text = ""
         if not self._updating:
             self._panel.update()

@@ -27,3 +27,15 @@ def regionOption(roiNode) -> list[list[float]]:
             _("Place it around the spleen, or select no region."),
         )
     return region
+
+
+def outsideThePatient(name: str) -> SegmentationError:
+    """What is wrong where the engine found nothing of the patient in a region, in the words of the panel.
+
+    :param name: of the ROI.
+    """
+    return SegmentationError(
+        "region",
+        _('The region "{name}" lies outside the part of the CT that shows the patient.').format(name=name),
+        _("Move it around the spleen, or select no region."),
+    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import slicer
 
 from .attention_view import sliceCompositeNodes
@@ -45,13 +48,21 @@ def jumpToOrgan(scene, segmentationNodes) -> bool:
 
     :returns: whether there was one.
     """
-    for segmentationNode in segmentationNodes:
-        centre = organCentre(segmentationNode)
-        if centre:
-            # Offset, not centre: the slices change, the place in the view that the user zoomed to does not.
-            slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *centre, slicer.vtkMRMLSliceNode.OffsetJumpSlice)
-            return True
-    return False
+    jumps = jumpsToOrgan(scene, segmentationNodes)
+    for jump in jumps:
+        jump()
+    return bool(jumps)
+
+
+def jumpsToOrgan(scene, segmentationNodes) -> list[Callable[[], None]]:
+    """The same as one call a slice view, none where nothing was found: each draws its view anew, and takes its time."""
+    centre = next((centre for centre in map(organCentre, segmentationNodes) if centre), None)
+    if centre is None:
+        return []
+    count = scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")
+    sliceNodes = [scene.GetNthNodeByClass(index, "vtkMRMLSliceNode") for index in range(count)]
+    # Offset, not centre: the slices change, the place in the view that the user zoomed to does not.
+    return [partial(sliceNode.JumpSliceByOffsetting, *centre) for sliceNode in sliceNodes]
 
 
 def organCentre(segmentationNode) -> tuple[float, float, float] | None:

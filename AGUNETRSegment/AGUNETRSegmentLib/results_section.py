@@ -10,11 +10,12 @@ import slicer.util
 import vtk
 
 from .errors import SegmentationError
-from .result_display import jumpToOrgan, showOnly, showVolume
+from .result_display import jumpsToOrgan, jumpToOrgan, showOnly, showVolume
 from .result_sets import ResultSet, resultSets
 from .result_texts import asCsv, asTabSeparated, exportedRows, runTitle, shownColumns, tableFrames, warningTexts
 from .table_file import suggestedName, withSuffix, writeTable
 from .translation import _
+from .turns import Turns
 
 SHOWN_RUN = "AGUNETR.shownRun"  # attribute of the parameter node: the chosen run, absent for the newest
 
@@ -39,6 +40,7 @@ class ResultsSection:
         self._filling = False
         self._isUpdateDue = False
         self._hasNewRun = False
+        self._turns = Turns(qt.QTimer.singleShot)
         ui.resultRunLabel.setBuddy(ui.resultRunComboBox)
         ui.resultRunComboBox.connect("currentIndexChanged(int)", self.onRunChosen)
         ui.resultsCollapsibleButton.connect("contentsCollapsed(bool)", self.onCollapsed)
@@ -79,15 +81,18 @@ class ResultsSection:
         if imported is None or newest is None:
             return
         # Only where the user has not looked at a result of this CT before: views are his own after that.
+        steps = []
         if sum(found.volumeNode is newest.volumeNode for found in self._sets) == 1:
             showVolume(slicer.mrmlScene, newest.volumeNode, slicer.app.applicationLogic())
-            jumpToOrgan(slicer.mrmlScene, newest.segmentations.values())
+            steps += jumpsToOrgan(slicer.mrmlScene, newest.segmentations.values())
         layoutManager = slicer.app.layoutManager()
         if layoutManager and len(self._sets) == 1:  # none without a main window
-            layoutManager.resetThreeDViews()
+            steps.append(layoutManager.resetThreeDViews)
+        self._turns.startAll(steps, lambda error: self.panel.log("warning", str(error)))
 
     def close(self) -> None:
         """Stop following the scene."""
+        self._turns.stop()
         self._unobserve()
 
     def refresh(self) -> None:

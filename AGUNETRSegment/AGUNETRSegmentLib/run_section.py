@@ -11,6 +11,7 @@ import qt
 from .errors import SegmentationError
 from .log_view import LogView
 from .progress_text import durationText, progressText, resultText
+from .region_option import outsideThePatient
 from .run_options import engineOptions
 from .segmentation_run import RunCallbacks
 from .time_estimate import WORTH_TELLING_SECONDS, TimeEstimates
@@ -33,6 +34,7 @@ class RunSection:
         self._estimates = TimeEstimates()
         self._cancelling = False
         self._startedAt = 0.0
+        self._regionName = ""  # of the ROI that is searched
         ui.segmentButton.connect("clicked(bool)", self._onClicked)
         self._shortcuts = []
         for keys in ("Ctrl+Return", "Ctrl+Enter"):  # the second is the one of the number pad
@@ -134,6 +136,7 @@ class RunSection:
         parameterNode = self._panel.parameterNode
         models = self._tickedModels()
         self._startedAt = time.monotonic()
+        self._regionName = parameterNode.region.GetName() if parameterNode.region else ""
         self._ui.progressBar.setRange(0, 0)  # moves without saying how far
         self._panel.say(_("Starting..."))
         try:
@@ -172,6 +175,6 @@ class RunSection:
         self._panel.resultsChanged(imported, result)
 
     def _onFailed(self, error: SegmentationError) -> None:
-        self._panel.fail(error)
+        self._panel.fail(outsideThePatient(self._regionName) if error.kind == "region" else error)
         if error.kind == "model":  # perhaps one that was deleted since it was listed
             self._panel.refreshModels(quietly=True)

@@ -179,8 +179,9 @@ class SegmentPanel:
 
     def _onSceneChanged(self) -> None:
         """Nodes came or went: perhaps the user deleted results, or the scene brought some."""
-        if not self.logic.running and self._resultsInScene() != self._shownResults:
-            self.resultsChanged()  # a run's own are told of when all are there
+        complete = not self.logic.running and not self.sections["batch"].loading  # new ones are told of when all came
+        if complete and self._resultsInScene() != self._shownResults:
+            self.resultsChanged()
         else:
             self.update()
 

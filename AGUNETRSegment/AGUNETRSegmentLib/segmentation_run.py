@@ -22,11 +22,10 @@ from .result_files import readResult
 from .sequence_frames import FrameSource
 from .sequence_results import FrameImport, FrameResult, mergedResult
 from .translation import _
+from .turns import Turns
 from .volume_job import VolumeJob, prepareExport
 from .worker_client import JobCallbacks, Progress, WorkerClient
 from .worker_job import cancelled, ignore
-
-TURN_MILLISECONDS = 10  # the views draw what came, and the user is listened to, before the next node comes
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,6 @@ class _Run:
     results: list[FrameResult] = field(default_factory=list)
     resultImport: ResultImport | FrameImport | None = None  # while results are being added to the scene
     endedBecause: str = ""
-    isGivenUp: bool = False
     folderIsInUse: bool = False  # by work that was given up and removes it at its end
     observers: list[int] = field(default_factory=list)
 
@@ -81,7 +79,7 @@ class SegmentationRunner:
         self._scene = scene
         self._client = client
         self._temporaryFolder = Path(temporaryFolder)
-        self._schedule, self._background = schedule, BackgroundWork(schedule)
+        self._schedule, self._background, self._turns = schedule, BackgroundWork(schedule), Turns(schedule)
         self._run: _Run | None = None
 
     @property
@@ -121,7 +119,7 @@ class SegmentationRunner:
         """Give up the run, if any; its *failed* callback follows within two seconds, kind ``cancelled``."""
         run = self._run
         if run and self._schedule and (run.resultImport or self._abandonWork(run)):
-            run.isGivenUp = True
+            self._turns.stop()
             # Not at once: the scene may be in the middle of a change.
             self._schedule(0, lambda: self._fail(cancelled()) if self._run is run else None)
         elif run:
@@ -218,22 +216,10 @@ class SegmentationRunner:
         except Exception as error:
             self._failWith(error)
         else:
-            self._import(run)
+            self._turns.start(run.resultImport.step, self._onImported, self._failWith)
 
-    def _import(self, run: _Run) -> None:
-        """Add the results, one node a turn of the event loop."""
-        imported = None
-        while imported is None:
-            if run is not self._run or run.isGivenUp:
-                return
-            try:
-                imported = run.resultImport.step()
-            except Exception as error:
-                self._failWith(error)
-                return
-            if imported is None and self._schedule:
-                self._schedule(TURN_MILLISECONDS, lambda: self._import(run))
-                return
+    def _onImported(self, imported: ImportedResult) -> None:
+        run = self._run
         shown = run.resultImport.shown if run.source else 0
         run.resultImport = None
         self._finish(imported, mergedResult(run.results, shown) if run.source else run.results[0].result)
@@ -259,6 +245,7 @@ class SegmentationRunner:
 
     def _tidyUp(self) -> None:
         run, self._run = self._run, None
+        self._turns.stop()
         if run.resultImport:
             run.resultImport.undo()
         if not run.folderIsInUse:

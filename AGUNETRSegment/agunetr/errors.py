@@ -34,6 +34,12 @@ class InputError(AgunetrError):
     kind = "input"
 
 
+class RegionError(InputError):
+    """The region given to search in shows nothing of the patient."""
+
+    kind = "region"
+
+
 class ModelError(AgunetrError):
     """A model folder, archive or checkpoint cannot be used."""
 

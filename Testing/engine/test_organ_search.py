@@ -9,6 +9,7 @@ import pytest
 from ball_volumes import rotation
 from localised_models import FAINT_HU, ORGAN_HU, SPLEEN_MM, ContextBundle, localiser, torso, with_spleen
 
+from agunetr.commands.exit_codes import INPUT, exit_code
 from agunetr.errors import Cancelled, InputError, ModelError
 from agunetr.inference import organ_search
 from agunetr.inference.job import run_job
@@ -200,8 +201,9 @@ def test_a_region_that_cuts_the_organ_is_told():
 
 def test_a_region_outside_the_scan_is_refused_with_where_the_scan_is():
     options = dataclasses.replace(EXACT, region_mm=((500.0, 600.0), (0.0, 10.0), (0.0, 10.0)))
-    with pytest.raises(InputError, match="R 500 to 600.*R -1[0-9][0-9] to 1[0-9][0-9]"):
+    with pytest.raises(InputError, match="R 500 to 600.*R -1[0-9][0-9] to 1[0-9][0-9]") as refusal:
         _segment(with_spleen(), options)
+    assert refusal.value.kind == "region" and exit_code(refusal.value) == INPUT
 
 
 @pytest.mark.parametrize(

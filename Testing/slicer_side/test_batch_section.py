@@ -157,6 +157,7 @@ def test_a_finished_case_comes_into_the_scene(panel, tmp_path):
 
     host.click(ui.batchLoadButton)
     panel.app.wait(segmentations, 1)
+    panel.app.wait(lambda: section.loading, False)
     assert panel.panel.parameterNode.inputVolume.GetName() == "a" and ui.resultsTable.rowCount == 1
     segmentationNode = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
     assert segmentationNode.GetName() == "a base spleen"
@@ -164,6 +165,7 @@ def test_a_finished_case_comes_into_the_scene(panel, tmp_path):
         segmentationNode, "spleen", panel.panel.parameterNode.inputVolume).sum() == 7 * 6 * 6
     host.click(ui.batchLoadButton)
     panel.app.wait(segmentations, 2)
+    panel.app.wait(lambda: section.loading, False)
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1, "the CT is there already"
     (tmp_path / "out" / "a" / "result.json").unlink()
     host.click(ui.batchLoadButton)

@@ -171,20 +171,34 @@ def test_every_control_is_used_by_a_test():
     assert not unused
 
 
-def test_out_of_memory_is_a_sentence_with_a_way_out(opened):
+def refusal(opened, kind: str, message: str, remedy: str) -> str:
+    """The sentence of the panel where the worker refuses to segment."""
     program = (
         "import json,sys\nsay=lambda e,**f: print(json.dumps({'event':e,**f}),flush=True)\nsay('ready',version='0',"
         "protocol=1,pid=1)\nfor line in sys.stdin:\n r=json.loads(line)\n if r['command']=='shutdown': break\n"
-        " say('error',job=r.get('job'),kind='memory',message='The memory of the GPU does not suffice.',"
-        "remedy='Choose the CPU under Options.')\n")
+        f" say('error',job=r.get('job'),kind={kind!r},message={message!r},remedy={remedy!r})\n")
     before = nodeNames(slicer.mrmlScene)
     opened.panel.parameterNode.models = ["compact-base"]
     opened.logic.stop()
     opened.logic._client._command = [sys.executable, "-c", program]
     host.click(opened.ui.segmentButton)
     opened.app.wait(lambda: opened.logic.busy, False)
-    assert opened.ui.statusLabel.text == "The memory of the GPU does not suffice. Choose the CPU under Options."
     assert nodeNames(slicer.mrmlScene) == before and opened.ui.segmentButton.enabled
+    return opened.ui.statusLabel.text
+
+
+def test_out_of_memory_is_a_sentence_with_a_way_out(opened):
+    sentences = "The memory of the GPU does not suffice.", "Choose the CPU under Options."
+    assert refusal(opened, "memory", *sentences) == " ".join(sentences)
+
+
+def test_a_region_beside_the_patient_is_said_in_the_words_of_the_panel(opened):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "around")
+    node.SetXYZ(0, 0, 5000)
+    node.SetRadiusXYZ(10, 10, 10)
+    host.choose(opened.ui.regionSelector, "around")
+    text = refusal(opened, "region", "The region R -10 to 10 lies outside.", "Give it in RAS millimetres.")
+    assert 'The region "around" lies outside' in text and "Move it around the spleen" in text and "RAS" not in text
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files where Linux lists them")

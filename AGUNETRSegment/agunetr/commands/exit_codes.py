@@ -32,6 +32,7 @@ _OF_KIND = {
     "usage": USAGE,
     "request": USAGE,
     "input": INPUT,
+    "region": INPUT,
     "model": MODEL,
     "output": OUTPUT,
     "device": DEVICE,

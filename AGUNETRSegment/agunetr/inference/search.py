@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agunetr.errors import InputError
+from agunetr.errors import RegionError
 from agunetr.inference.body import Box
 from agunetr.inference.localisation import Found
 from agunetr.inference.volume import Volume
@@ -121,7 +121,7 @@ def search_in_region(region_mm: RegionMm, grid: Volume, dense: Search) -> Search
     """The windows of ``dense`` that touch a box given in the patient's millimetres.
 
     Raises:
-        InputError: the box lies outside the grid.
+        RegionError: the box lies outside the grid.
     """
     steps = [max(1, round(REGION_CELL_MM / spacing)) for spacing in grid.spacing_mm]
     middles = [
@@ -136,7 +136,7 @@ def search_in_region(region_mm: RegionMm, grid: Volume, dense: Search) -> Search
         place = to_mm[3] + r[:, None, None] + a[:, None] + s
         marked &= (place + half > least) & (place - half < greatest)
     if not marked.any():
-        raise InputError(
+        raise RegionError(
             f"The region {_shown(region_mm)} lies outside the part of the scan that shows the patient.",
             f"Give it in RAS millimetres; that part has {_shown(_extent(grid))}.",
         )
