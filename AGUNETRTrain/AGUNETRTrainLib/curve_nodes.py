@@ -89,9 +89,10 @@ class CurveNodes:
         styles = (
             series.LineStyleSolid, series.LineStyleDash, series.LineStyleDot, series.LineStyleDashDot,
             series.LineStyleDashDotDot)
-        series.SetLineStyle(styles[repeats.index(job.plan.name) % len(styles)])
-        # A single point is no line.
-        series.SetMarkerStyle(series.MarkerStyleCircle if len(points) < 2 else series.MarkerStyleNone)
+        isLine = len(points) > 1  # a single point is drawn as one
+        style = styles[repeats.index(job.plan.name) % len(styles)]
+        series.SetLineStyle(style if isLine else series.LineStyleNone)
+        series.SetMarkerStyle(series.MarkerStyleNone if isLine else series.MarkerStyleCircle)
         series.EndModify(modifying)
         return series
 

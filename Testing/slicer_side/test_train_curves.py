@@ -66,7 +66,7 @@ def test_curves_grow_while_the_training_goes_on_and_their_nodes_do_not_become_mo
     assert loss.GetTitle() == "Training loss: made-up" and loss.GetXAxisTitle() == "Epoch"
 
 
-def test_selected_jobs_are_shown_alone(train):
+def test_one_group_holds_all_and_selected_jobs_are_shown_alone(train):
     run = train.folder / "run"
     (run / "gated" / "test").mkdir(parents=True)
     epoch(run, "gated", 1)
@@ -74,6 +74,11 @@ def test_selected_jobs_are_shown_alone(train):
     train.app.wait(lambda: len(train.panel.record.jobs[1].losses), 1)
     host.click(train.ui.curvesButton)
     assert counts() == [4, 4, 2]
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    everything = [node for kind in KINDS for node in nodes(kind)]
+    parents = {hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) for node in everything}
+    assert len(parents) == 1 and hierarchy.GetItemName(parents.pop()) == "Training made-up"
+    assert not any(node.GetSaveWithScene() for node in everything)
     train.ui.jobsTable.selectRow(1)
     assert counts() == [2, 2, 2] and "Only gated" in train.ui.curvesNoteLabel.text
     train.ui.jobsTable.clearSelection()
@@ -104,15 +109,6 @@ def test_a_layout_that_the_user_chose_meanwhile_stays(train):
     host.click(train.ui.curvesButton)
     host.click(train.ui.curvesButton)
     assert layout.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView and counts() == [0, 0, 0]
-
-
-def test_one_group_holds_all_and_none_is_saved(train):
-    host.click(train.ui.curvesButton)
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    everything = [node for kind in KINDS for node in nodes(kind)]
-    parents = {hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) for node in everything}
-    assert len(parents) == 1 and hierarchy.GetItemName(parents.pop()) == "Training made-up"
-    assert not any(node.GetSaveWithScene() for node in everything)
 
 
 def test_a_closed_scene_takes_the_curves_and_they_can_be_shown_again(train):

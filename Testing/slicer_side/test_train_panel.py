@@ -115,13 +115,11 @@ def test_a_second_press_ends_a_child_that_does_not_listen(train):
     assert train.ui.statusLabel.text.startswith("Stopped")
 
 
-@pytest.mark.parametrize(("behaviour", "sentence"), [
-    ("refused", "The case c2 has no mask. Remove it."), ("crash", "exit code 3"), ("no torch", "package is missing")])
-def test_a_failure_is_one_sentence(train, behaviour, sentence):
-    chooseTraining(train, behaviour)
+def test_a_failure_is_one_sentence(train):
+    chooseTraining(train, "refused")
     host.click(train.ui.startButton)
     train.app.wait(lambda: train.panel.training.running, False)
-    assert sentence in train.ui.statusLabel.text and train.ui.startButton.enabled
+    assert train.ui.statusLabel.text == "The case c2 has no mask. Remove it." and train.ui.startButton.enabled
 
 
 def test_a_failed_job_says_why(train):

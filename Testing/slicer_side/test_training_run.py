@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("slicer")
 
+from AGUNETRSegmentLib.errors import SegmentationError
 from AGUNETRTrainLib.training_command import TrainingRequest, commandText, engineEnvironment
 from AGUNETRTrainLib.training_run import TrainingRun
 
@@ -138,8 +139,6 @@ def test_the_end_of_the_application_ends_the_child(watched):
 
 
 def test_a_program_that_is_not_there_is_told(tmp_path):
-    from AGUNETRSegmentLib.errors import SegmentationError
-
     run = TrainingRun(lambda *_given: None, command=lambda _arguments: [str(tmp_path / "gone")])
     with pytest.raises(SegmentationError) as caught:
         run.start(TrainingRequest("smoke", "", str(tmp_path / "run")))
