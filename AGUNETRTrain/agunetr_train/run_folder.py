@@ -31,6 +31,7 @@ from agunetr_train.experiments.reading import experiment_from
 from agunetr_train.experiments.splits import Split
 
 _FIRST_RECORDS = ("experiment.json", "environment.json")
+_CHECKSUMS = ("image_sha256", "label_sha256")
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,23 @@ class RunFolder:
                 )
             return
         write_record(self.root / "splits.json", [split.to_dict() for split in splits])
+
+    def write_data(self, report: dict[str, Any]) -> None:
+        """Keep what is known of the cases, see :meth:`agunetr_train.data.checks.DataReport.to_dict`.
+
+        Raises:
+            InputError: a file of a case has other contents than when the run was begun.
+        """
+        if (self.root / "data.json").is_file():
+            before = self._record("data.json")
+            for name, facts in report["cases"].items():
+                known = before["cases"].get(name, {}) if isinstance(before, dict) else {}
+                if any(known.get(file, facts.get(file)) != facts.get(file) for file in _CHECKSUMS):
+                    raise InputError(
+                        f"The files of the case {name} are not those that {self.root} was begun with.",
+                        "Bring them back, or start a new run.",
+                    )
+        write_record(self.root / "data.json", report)
 
     def _record(self, name: str) -> Any:
         path = self.root / name

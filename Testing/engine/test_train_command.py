@@ -20,6 +20,7 @@ from worker_process import child_environment
 from agunetr.cli import build_parser, command_modules, main
 from agunetr.commands import exit_codes
 from agunetr.commands.console import JsonConsole
+from agunetr.errors import Cancelled, InputError
 from agunetr_train.commands import COMMANDS
 from agunetr_train.commands.training_packages import PACKAGES
 from agunetr_train.experiments.reading import experiment_from, shipped_experiments
@@ -99,6 +100,25 @@ def test_ctrl_c_stops_after_the_step_and_the_same_command_goes_on(run):
     assert (started["base"]["training"], started["base"]["validation"]) == (["one", "two"], ["three"])
     rows = [json.loads(line) for line in (run.folder / "base" / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows if "loss" in row] == [1, 2]
+
+
+def test_a_faulty_case_can_be_left_out_and_a_changed_one_is_refused(run, phantom_cases, tmp_path):
+    data, folder = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(phantom_cases, data)
+    shutil.copytree(data / "three", data / "five")
+    experiment = write_experiment(tmp_path, split={"validation": ["three"], "test": ["four"]})
+    way = ("train", experiment, "--run", folder, "--data", data, "--device", "cpu", "--no-report")
+    with pytest.raises(InputError, match="are the same image"):
+        command(*way)
+    shutil.rmtree(data / "five")
+    # Stopped as soon as the first job begins: the data was found usable.
+    assert command(*way, interrupt_after="started")[0] == exit_codes.CANCELLED
+    for name in ("ct.nii.gz", "spleen.nii.gz"):
+        shutil.copyfile(data / "one" / name, data / "two" / name)
+    with pytest.raises(InputError, match="files of the case two are not those that"):
+        command(*way)
+    with pytest.raises(Cancelled, match="before the training began"):
+        command(*way, interrupt_after="notice")
 
 
 def test_events_tell_a_panel_all_it_shows(run):

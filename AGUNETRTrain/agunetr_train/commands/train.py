@@ -159,7 +159,13 @@ def _train(
     ranks = Ranks(share, stop)
     data, cache = (Path(text).expanduser() if text else None for text in (arguments.data, arguments.cache))
     with console.progress() as progress:
-        run = prepare_run(experiment, folder, data, cache, ranks, reporter.say, progress)
+
+        def unless_stopped(stage: str, done: int, total: int) -> None:
+            if stop():
+                raise Cancelled("Stopped before the training began; the same command goes on.")
+            progress(stage, done, total)
+
+        run = prepare_run(experiment, folder, data, cache, ranks, reporter.say, unless_stopped)
     reporter.event("run", run=folder.root, experiment=experiment.name, jobs=[job.name for job in jobs])
     if arguments.at_once > 1:
         outcomes = _at_once(run, arguments, reporter, stop).run(jobs)

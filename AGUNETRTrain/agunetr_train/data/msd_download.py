@@ -61,7 +61,7 @@ def download_msd_spleen(
         archive = target.with_name(f"{MSD_SPLEEN}.tar")
         if not archive.is_file():
             say(f"Downloading {address} into {folder}.")
-            download(address, archive, md5, progress or _told(say))
+            download(address, archive, md5, _told(say, progress))
         elif file_checksum(archive, "md5") != md5:
             raise InputError(f"{archive} is not the archive of {MSD_SPLEEN}, or damaged.", "Remove it.")
         say(f"Unpacking {archive.name}.")
@@ -107,12 +107,16 @@ def _unpack(archive: Path, target: Path) -> None:
         ) from error
 
 
-def _told(say: Callable[[str], None]) -> Callable[[str, int, int], None]:
-    """Progress as a sentence every tenth."""
+def _told(
+    say: Callable[[str], None], also: Callable[[str, int, int], None] | None
+) -> Callable[[str, int, int], None]:
+    """Progress as a sentence every tenth, for logs, and to ``also``."""
     told = 0
 
-    def progress(_stage: str, done: int, total: int) -> None:
+    def progress(stage: str, done: int, total: int) -> None:
         nonlocal told
+        if also is not None:
+            also(stage, done, total)
         if total and done / total >= (told + 1) * TOLD_SHARE:
             told = int(done / total / TOLD_SHARE)
             say(f"{done >> 20:,} of {total >> 20:,} MB are downloaded.")

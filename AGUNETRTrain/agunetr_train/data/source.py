@@ -20,7 +20,11 @@ PHANTOM_FACTS = {"origin": "procedural phantom, no patient", "licence": "CC0-1.0
 
 
 def find_experiment_cases(
-    experiment: Experiment, folder: Path | None, cache: Path, say: Callable[[str], None] = print
+    experiment: Experiment,
+    folder: Path | None,
+    cache: Path,
+    say: Callable[[str], None] = print,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Case]:
     """The labelled cases that an experiment trains on, by name.
 
@@ -29,6 +33,7 @@ def find_experiment_cases(
         folder: of labelled cases, see :func:`agunetr_train.data.cases.find_cases`; None takes the experiment's source.
         cache: where data are downloaded to, or drawn, once.
         say: called with a sentence on what takes long.
+        progress: called with ("download", bytes done, bytes in all).
 
     Raises:
         InputError: a folder is needed, it holds no cases, or the download fails.
@@ -41,7 +46,7 @@ def find_experiment_cases(
     if experiment.data.source == "msd-spleen":
         from agunetr_train.data.msd_download import download_msd_spleen
 
-        return find_cases(download_msd_spleen(cache, say))
+        return find_cases(download_msd_spleen(cache, say, progress))
     raise InputError(
         f"The experiment {experiment.name} brings no data.", "Give a folder of labelled cases with --data FOLDER."
     )

@@ -12,7 +12,7 @@ from agunetr_train.data.source import find_experiment_cases
 from agunetr_train.experiments.definition import Experiment
 from agunetr_train.experiments.jobs import Job
 from agunetr_train.experiments.splits import Split, make_splits
-from agunetr_train.run_folder import RunFolder, write_record, write_text
+from agunetr_train.run_folder import RunFolder, write_text
 from agunetr_train.runner.ranks import Ranks
 
 
@@ -57,16 +57,17 @@ def prepare_run(
         cache: folder of downloaded, drawn and prepared cases; None is ``prepared`` in the run's folder.
         ranks: with several processes, rank 0 does the work and the others read what it left.
         say: told what takes a while.
-        progress: called with ("check", done, total) while the cases are checked.
+        progress: called with ("download" or "check", done, total); it may raise Cancelled.
 
     Raises:
+        Cancelled: ``progress`` said so.
         InputError: the folder is another run's, the data lacks a case, or a check failed.
         OutputError: the folder cannot be written.
     """
     cache = cache or folder.root / "prepared"
 
     def find() -> dict[str, Case]:
-        return find_experiment_cases(experiment, data, cache, say)
+        return find_experiment_cases(experiment, data, cache, say, progress)
 
     if data is not None or experiment.data.source == "folder":
         find()  # a folder that was misspelt leaves no run behind; what is fetched or drawn goes into the run
@@ -75,12 +76,15 @@ def prepare_run(
     def split_and_check() -> None:
         cases = find()
         splits = make_splits(experiment.split, {case.name: case.patient for case in cases.values()})
-        folder.write_splits(splits)
+        if (folder.root / "splits.json").is_file():
+            folder.write_splits(splits)  # says so at once where they are others
         report = check_cases(cases, splits, experiment.intensity_range, cache, progress)
         # The text is there to be read also where training is refused.
         write_text(folder.root / "data-report.txt", report.text())
         report.refuse()
-        write_record(folder.root / "data.json", report.to_dict())
+        # Only now: whoever leaves a faulty case out has other splits, and goes on in the same folder.
+        folder.write_data(report.to_dict())
+        folder.write_splits(splits)
 
     ranks.decide(split_and_check)
     return PreparedRun(experiment, folder, find(), folder.splits(), cache)
