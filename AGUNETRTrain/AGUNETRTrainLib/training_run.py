@@ -152,7 +152,7 @@ class TrainingRun:
         if self.stopping:
             self.failed = None
         elif self.failed is None and code not in ENDED_WELL and not self.failures:
-            self.failed = crashed(code, process.lastLog())
+            self.failed = _crash(code, process.lastLog())
         if process.lastLog():
             self._log("info", process.lastLog())
         self._changed()
@@ -211,6 +211,16 @@ class TrainingRun:
         self.epochs.pop(job, None)
         self.failures[job] = str(error)
         self._log("error", f"{job}: {error}")
+
+
+def _crash(code: int, lastLog: str) -> SegmentationError:
+    """The end of a child that said nothing of it."""
+    error = crashed(code, lastLog)
+    if error.kind != "dependencies":
+        return error
+    return SegmentationError(
+        error.kind, _("A Python package that training needs is missing."),
+        _("Install it on top of this panel, or under Setup in AGUNETR Segment."), lastLog)
 
 
 _TAKE = {

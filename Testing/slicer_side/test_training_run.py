@@ -120,7 +120,7 @@ def test_a_failed_job_is_no_failed_run(watched):
 
 @pytest.mark.parametrize(("behaviour", "sentence"), [
     ("refused", "The case c2 has no mask. Remove it."),
-    ("no torch", "a Python package is missing"),
+    ("no torch", "package that training needs is missing. Install it"),
     ("crash", "exit code 3"),
 ])
 def test_a_run_that_cannot_go_on_ends_with_a_sentence(watched, behaviour, sentence):
