@@ -15,6 +15,7 @@ from .batch_run import BatchRun
 from .batch_table import BatchCase
 from .batch_text import batchEndText, batchProgressText
 from .errors import SegmentationError
+from .path_field import followPath
 from .run_options import engineOptions
 from .translation import _
 
@@ -44,8 +45,8 @@ class BatchSection:
         ui.batchInputLabel.setBuddy(ui.batchInputPathLineEdit)
         ui.batchOutputLabel.setBuddy(ui.batchOutputPathLineEdit)
         # Not bound by SlicerParameterName: these widgets are bound to paths, and an empty path is the current folder.
-        ui.batchInputPathLineEdit.connect("currentPathChanged(QString)", self._onInputChosen)
-        ui.batchOutputPathLineEdit.connect("currentPathChanged(QString)", self._onOutputChosen)
+        followPath(ui.batchInputPathLineEdit, self._onInputChosen)
+        followPath(ui.batchOutputPathLineEdit, self._onOutputChosen)
         ui.batchButton.connect("clicked(bool)", self._onClicked)
         ui.batchOpenButton.connect("clicked(bool)", self._onOpen)
         ui.batchLoadButton.connect("clicked(bool)", self._onLoad)

@@ -9,6 +9,7 @@ import qt
 
 from AGUNETRSegmentLib.engine_command import EngineCommand
 from AGUNETRSegmentLib.errors import SegmentationError
+from AGUNETRSegmentLib.path_field import followPath
 from AGUNETRSegmentLib.translation import _
 
 from .experiments import FOLDER, dataText
@@ -35,7 +36,7 @@ class DataSection:
         ui.dataReportText.font = qt.QFontDatabase.systemFont(qt.QFontDatabase.FixedFont)  # it has columns
         ui.dataFolderLabel.setBuddy(ui.dataFolderPathLineEdit)
         # Not bound by SlicerParameterName: the widget is bound to paths, and an empty path is the current folder.
-        ui.dataFolderPathLineEdit.connect("currentPathChanged(QString)", self._onChosen)
+        followPath(ui.dataFolderPathLineEdit, self._onChosen)
         ui.checkDataButton.connect("clicked(bool)", self._onCheck)
 
     def setParameterNode(self, parameterNode) -> None:

@@ -9,6 +9,7 @@ import slicer
 
 from AGUNETRSegmentLib.errors import SegmentationError
 from AGUNETRSegmentLib.log_view import LogView
+from AGUNETRSegmentLib.path_field import followPath
 from AGUNETRSegmentLib.translation import _
 
 from .experiments import ExperimentSummary
@@ -34,7 +35,7 @@ class RunSection:
         ui.deviceLabel.setBuddy(ui.deviceComboBox)
         ui.atOnceLabel.setBuddy(ui.atOnceSpinBox)
         # Not bound by SlicerParameterName, for the reason told in data_section.
-        ui.runFolderPathLineEdit.connect("currentPathChanged(QString)", self._onFolderChosen)
+        followPath(ui.runFolderPathLineEdit, self._onFolderChosen)
         ui.startButton.connect("clicked(bool)", self._onClicked)
         ui.copyCommandButton.connect("clicked(bool)", self._onCopy)
         ui.openRunFolderButton.connect("clicked(bool)", self._onOpen)

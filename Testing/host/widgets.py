@@ -102,15 +102,24 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
 
 
 class ctkPathLineEdit(QtWidgets.QWidget):
-    currentPathChanged = Signal(str)
-    hostSignals, hostMethods = ("currentPathChanged(QString)",), ("addCurrentPathToHistory",)
+    currentPathChanged, validInputChanged = Signal(str), Signal(bool)
+    hostSignals = ("currentPathChanged(QString)", "validInputChanged(bool)")
+    hostMethods = ("addCurrentPathToHistory",)
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self._combo = QtWidgets.QComboBox(self)
         self._combo.setEditable(True)
         row(self, self._combo)
-        self._combo.editTextChanged.connect(self.currentPathChanged)
+        self._wasValid = False
+        self._combo.editTextChanged.connect(self._tell)
+
+    def _tell(self, path: str) -> None:
+        if path:  # an empty path is no valid input
+            self.currentPathChanged.emit(path)
+        if bool(path) != self._wasValid:
+            self._wasValid = bool(path)
+            self.validInputChanged.emit(self._wasValid)
 
     def addCurrentPathToHistory(self) -> None:
         self._combo.insertItem(0, self.currentPath)

@@ -124,6 +124,8 @@ def test_what_is_missing_is_said(panel, tmp_path):
     assert ui.batchButton.enabled
     host.type_(ui.batchInputPathLineEdit, str(tmp_path / "gone"))
     assert "There is no folder" in ui.batchButton.toolTip
+    host.type_(ui.batchInputPathLineEdit, "")
+    assert "Choose the folder" in ui.batchButton.toolTip, "an emptied field is no folder, not the former one"
 
 
 def writeFinishedCase(folder):

@@ -49,6 +49,8 @@ def test_the_first_thing_that_is_missing_is_said(train):
     assert ui.runFolderPathLineEdit.currentPath.endswith("compact-real"), "the suggestion follows the experiment"
     host.type_(ui.dataFolderPathLineEdit, str(train.folder / "gone"))
     assert "There is no folder" in ui.startButton.toolTip and not ui.checkDataButton.enabled
+    host.type_(ui.dataFolderPathLineEdit, "")
+    assert "labelled cases" in ui.startButton.toolTip, "an emptied field is no folder, not the former one"
     (train.folder / "full").mkdir()
     (train.folder / "full" / "letter.txt").touch()
     host.type_(ui.dataFolderPathLineEdit, str(train.folder))
