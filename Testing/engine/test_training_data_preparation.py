@@ -153,6 +153,6 @@ def test_the_experiment_says_where_its_cases_come_from(phantom_cases, tmp_path, 
     assert len(find_experiment_cases(drawn, None, tmp_path, lambda text: None)) == 2
     asked = []
     download = "agunetr_train.data.msd_download.download_msd_spleen"
-    monkeypatch.setattr(download, lambda folder, say: asked.append(folder) or phantom_cases)
+    monkeypatch.setattr(download, lambda folder, say, progress: asked.append(folder) or phantom_cases)
     public = tiny_experiment(tmp_path, data={"source": "msd-spleen"})
     assert len(find_experiment_cases(public, None, tmp_path)) == 4 and asked == [tmp_path]

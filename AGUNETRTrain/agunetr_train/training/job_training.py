@@ -197,7 +197,7 @@ class JobTraining:
 
     def _tensorboard(self, folder: Path, first_step: int) -> SummaryWriter:
         # Points of steps that come again are taken back.
-        writer = SummaryWriter(str(folder), purge_step=first_step + 1 if first_step else None)
+        writer = SummaryWriter(str(folder), purge_step=first_step + 1)
         TensorBoardStatsHandler(writer, output_transform=lambda output: output["loss"], tag_name="loss").attach(
             self.trainer
         )
