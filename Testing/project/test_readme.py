@@ -22,6 +22,7 @@ ELSEWHERE = {
     "pip install": "make's own set-up installs this way, and the package's build is tested in test_packaging.py",
     "agunetr train": "Testing/engine/test_train_command.py, with small networks",
     "agunetr export": "Testing/engine/test_train_command.py too",
+    "torchrun": "Testing/engine/test_trainer_processes.py, with two processes on a CPU",
     "PythonSlicer -m pip download": "needs a network; what it names is compared below with what Setup installs",
 }
 
