@@ -15,6 +15,7 @@ from vtk.util import numpy_support
 
 from AGUNETRSegmentLib.translation import _
 
+from .curve_axes import fitAxes
 from .run_reading import JobRecord, RunRecord
 
 MARK = "AGUNETRTrain.curve"
@@ -56,7 +57,9 @@ class CurveNodes:
             (DICE, _("Validation Dice"), _("Dice")),
         ):
             series = [self._series(kind, axis, job, record) for job in jobs]
-            self._showInChart(kind, f"{title}: {record.experiment.name}", axis, [node for node in series if node])
+            chart = self._showInChart(
+                kind, f"{title}: {record.experiment.name}", axis, [node for node in series if node])
+            fitAxes(chart, [point for job in jobs for point in _points(kind, job)])
         self._removeOthers({f"{kind} {job.plan.name}" for kind in (LOSS, DICE) for job in jobs})
         self._group(record)
 
@@ -70,7 +73,7 @@ class CurveNodes:
             hierarchy.RemoveItem(item)
 
     def _series(self, kind: str, axis: str, job: JobRecord, record: RunRecord):
-        points = job.losses if kind == LOSS else job.validations
+        points = _points(kind, job)
         mark = f"{kind} {job.plan.name}"
         if not points:
             return None
@@ -96,7 +99,7 @@ class CurveNodes:
         series.EndModify(modifying)
         return series
 
-    def _showInChart(self, kind: str, title: str, axis: str, series: list) -> None:
+    def _showInChart(self, kind: str, title: str, axis: str, series: list):
         chart = self._made("vtkMRMLPlotChartNode", kind, title)
         chart.SetName(title)
         ids = [chart.GetNthPlotSeriesNodeID(index) for index in range(chart.GetNumberOfPlotSeriesNodes())]
@@ -111,6 +114,7 @@ class CurveNodes:
             for identifier in wanted:
                 chart.AddAndObservePlotSeriesNodeID(identifier)
         chart.EndModify(modifying)
+        return chart
 
     def _made(self, className: str, mark: str, name: str):
         node = self._node(className, mark)
@@ -162,6 +166,10 @@ class CurveNodes:
         hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), items, False)
         found = [items.GetId(index) for index in range(items.GetNumberOfIds())]
         return next((item for item in found if hierarchy.GetItemAttribute(item, MARK)), 0)
+
+
+def _points(kind: str, job: JobRecord) -> Sequence[tuple[float, float]]:
+    return job.losses if kind == LOSS else job.validations
 
 
 def _fill(tableNode, axis: str, points: Sequence[tuple[float, float]]) -> None:

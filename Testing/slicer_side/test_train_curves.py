@@ -66,6 +66,19 @@ def test_curves_grow_while_the_training_goes_on_and_their_nodes_do_not_become_mo
     assert loss.GetTitle() == "Training loss: made-up" and loss.GetXAxisTitle() == "Epoch"
 
 
+def test_the_axes_follow_the_points_unless_the_user_zooms(train):
+    host.click(train.ui.curvesButton)
+    loss = nodes("vtkMRMLPlotChartNode")[0]
+    assert loss.GetXAxisRange()[1] < 2 and loss.GetYAxisRange()[0] < 1.5 < loss.GetYAxisRange()[1]
+    epoch(train.folder / "run", "base", 2)
+    train.app.wait(lambda: len(points(0)), 2)
+    assert loss.GetXAxisRange()[1] > 2 and loss.GetYAxisRange()[0] < 0.75
+    loss.SetXAxisRange(0.5, 1.5)
+    epoch(train.folder / "run", "base", 3)
+    train.app.wait(lambda: len(points(0)), 3)
+    assert loss.GetXAxisRange() == (0.5, 1.5)
+
+
 def test_one_group_holds_all_and_selected_jobs_are_shown_alone(train):
     run = train.folder / "run"
     (run / "gated" / "test").mkdir(parents=True)
