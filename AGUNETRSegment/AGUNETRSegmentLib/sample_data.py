@@ -83,8 +83,12 @@ def loadPhantom(_source=None, loaded: Callable[[object, object], None] | None = 
     def onFinished() -> None:
         try:
             nodes = _load(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        except Exception as error:  # whatever Slicer's readers raise
+            onFailed(SegmentationError(
+                "unexpected", _("Its files cannot be read: {problem}.").format(problem=error),
+                _("Try again; look into Slicer's error log.")))
+            return
+        shutil.rmtree(folder, ignore_errors=True)
         if loaded:
             loaded(*nodes)
 
@@ -113,8 +117,7 @@ def _load(folder: Path) -> tuple[object, object]:
     for node in (volumeNode, segmentationNode):
         storageNode = node.GetStorageNode()
         if storageNode:  # the files are about to go, so saving the scene must ask for a place
-            storageNode.ResetFileNameList()
-            storageNode.SetFileName(None)
+            slicer.mrmlScene.RemoveNode(storageNode)
     return volumeNode, segmentationNode
 
 

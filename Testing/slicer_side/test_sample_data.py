@@ -7,12 +7,15 @@ import types
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 pytest.importorskip("slicer")
 pytest.importorskip("PySide6")
 
 import host
+import slicer
 
 
 @pytest.fixture
@@ -65,3 +68,28 @@ def test_a_phantom_that_cannot_be_drawn_is_one_sentence(registered, monkeypatch)
     source, rule = registered
     with pytest.raises(SegmentationError, match="was not found. Install Slicer again"):
         rule(source["uris"][0])
+
+
+def test_the_phantom_comes_without_the_files_it_was_read_from_and_damaged_ones_are_a_sentence(registered, monkeypatch):
+    from AGUNETRSegmentLib import sample_data
+
+    def draw(folder, finished, _failed):
+        for name, values in zip(("ct.nii.gz", "spleen.nii.gz"), contents, strict=True):
+            sitk.WriteImage(sitk.GetImageFromArray(values), str(folder / name))
+        finished()
+
+    def loadSegmentation(_path, properties):  # a reader that the host has not
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", properties["name"])
+        node.GetSegmentation().AddEmptySegment()
+        node.AddDefaultStorageNode()
+        return node
+
+    outcome, contents = [], [np.full((6, 7, 8), 40, np.int16), np.ones((6, 7, 8), np.uint8)]
+    monkeypatch.setattr("slicer.util.loadSegmentation", loadSegmentation)
+    monkeypatch.setattr(sample_data, "_draw", draw)
+    sample_data.loadPhantom(loaded=lambda *nodes: outcome.extend(nodes), failed=lambda error: pytest.fail(str(error)))
+    assert [node.GetName() for node in outcome] == ["AGUNETRPhantom", "AGUNETRPhantom spleen"]
+    assert not any(node.GetStorageNode() for node in outcome), "saving the scene would write to where nothing is"
+    monkeypatch.setattr(sample_data, "_draw", lambda folder, finished, failed: finished())
+    sample_data.loadPhantom(loaded=pytest.fail, failed=outcome.append)
+    assert "cannot be read" in str(outcome[-1]) and not list(Path(slicer.app.temporaryPath).glob("AGUNETR-phantom-*"))
