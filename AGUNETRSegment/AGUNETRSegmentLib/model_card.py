@@ -7,6 +7,7 @@ from pathlib import Path
 import qt
 
 from .errors import SegmentationError
+from .reading_dialog import showInDialog
 from .translation import _
 
 CARD = Path("docs") / "README.md"
@@ -38,11 +39,7 @@ def showCard(model: dict, parent) -> None:
     :raises SegmentationError: as :func:`cardText`.
     """
     text = cardText(model)
-    dialog = qt.QDialog(parent)
-    dialog.setWindowTitle(_("Model card of {name}").format(name=model.get("name", "")))
-    dialog.objectName = "modelCardDialog"
-    layout = qt.QVBoxLayout(dialog)
-    browser = qt.QTextBrowser(dialog)
+    browser = qt.QTextBrowser()
     browser.objectName = "modelCardBrowser"
     browser.toolTip = _("What the model's maker says of it.")
     browser.openLinks = False  # a text of somebody else: it may not lead anywhere
@@ -50,11 +47,4 @@ def showCard(model: dict, parent) -> None:
         browser.setMarkdown(text)
     else:
         browser.setPlainText(text)
-    layout.addWidget(browser)
-    buttons = qt.QDialogButtonBox()
-    buttons.setStandardButtons(qt.QDialogButtonBox.Close)
-    buttons.connect("rejected()", dialog.reject)
-    layout.addWidget(buttons)
-    dialog.resize(640, 560)
-    dialog.exec_()
-    dialog.deleteLater()
+    showInDialog(browser, "modelCardDialog", _("Model card of {name}").format(name=model.get("name", "")), parent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import qt
 import slicer
-import vtk
 
 from .attention_section import AttentionSection
 from .batch_section import BatchSection
@@ -17,6 +16,7 @@ from .result_sets import resultSets
 from .results_section import ResultsSection
 from .run_section import RunSection
 from .scene_watch import SceneWatch
+from .section_panel import SectionPanel
 from .setup_section import SetupSection
 from .translation import _
 
@@ -34,35 +34,22 @@ SECTIONS = {
 }
 
 
-class SegmentPanel:
+class SegmentPanel(SectionPanel):
     """Makes the sections of ``AGUNETRSegment.ui`` and offers them what they share.
 
-    A section is a class with ``setParameterNode(parameterNode)``, ``update()`` and ``close()``. One with
-    ``resultsChanged(imported, result)`` is told when results came or went; one with ``problem()`` gives the reason why
-    no run can begin, an empty text where one can.
+    A section with ``resultsChanged(imported, result)`` is told when results came or went; one with
+    ``problem()`` gives the reason why no run can begin, an empty text where one can.
 
-    :param ui: the widgets by name.
-    :param logic: the module's logic.
-    :ivar parameterNode: the scene's parameter node; None while the module is not shown or the scene closes.
     :ivar models: the worker's entries of the installed models, as its ``models`` event names them.
     :ivar brokenModels: folder and reason of those that cannot be used.
     :ivar modelsAreKnown: whether the worker has named them.
-    :ivar sections: the sections by name: ``setup``, ``input``, ``models`` ...
     """
 
     def __init__(self, ui, logic) -> None:
-        self.ui = ui
-        self.logic = logic
-        self.parameterNode = None
+        super().__init__(ui, logic)
         self.models: list[dict] = []
-        self.sections: dict[str, object] = {}
         self.brokenModels: list[dict] = []
         self.modelsAreKnown: bool = False
-        self._guiTag = None
-        self._observerTag = None
-        self._updating = False
-        self._updateAgain = False
-        self._closed = False
         self._isAskingForModels = False
         for name, sectionClass in SECTIONS.items():
             self.sections[name] = sectionClass(ui, logic, self)
@@ -73,55 +60,6 @@ class SegmentPanel:
     def busy(self) -> bool:
         """Whether a segmentation is under way."""
         return self.logic.running
-
-    def setParameterNode(self, parameterNode) -> None:
-        """Connect the widgets to a parameter node, or to none."""
-        if self.parameterNode:
-            self.parameterNode.disconnectGui(self._guiTag)
-            self.parameterNode.RemoveObserver(self._observerTag)
-        self.parameterNode = parameterNode
-        if parameterNode:
-            self._guiTag = parameterNode.connectGui(self.ui)
-            self._observerTag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onModified)
-        for section in self.sections.values():
-            section.setParameterNode(parameterNode)
-        self.update()
-
-    def update(self) -> None:
-        """Let every section show the state of things; cheap, called after any change."""
-        if self._closed:
-            return
-        if self._updating:  # a section changed the parameter node while it showed it
-            self._updateAgain = True
-            return
-        self._updating = True
-        try:
-            for _attempt in range(3):  # sections that keep contradicting each other must not hang the application
-                self._updateAgain = False
-                for section in self.sections.values():
-                    section.update()
-                if not self._updateAgain:
-                    break
-        finally:
-            self._updating = False
-
-    def say(self, text: str) -> None:
-        """Show one sentence in the status line."""
-        self.ui.statusLabel.text = text
-
-    def log(self, level: str, text: str) -> None:
-        """Add a line to the log view.
-
-        :param level: ``info``, ``warning`` or ``error``.
-        """
-        self.sections["run"].log(level, text)
-
-    def fail(self, error: SegmentationError) -> None:
-        """Show what went wrong and what to do; the details go to the log."""
-        self.say(str(error))
-        if error.details:
-            self.log("error", error.details)
-        self.update()
 
     def refreshModels(self, quietly: bool = False) -> None:
         """Ask the worker which models there are; ``models`` is then set anew and every section updated.
@@ -149,9 +87,7 @@ class SegmentPanel:
         :param result: the parsed ``result.json`` that belongs to them.
         """
         self._shownResults = self._resultsInScene()
-        for section in self.sections.values():
-            if hasattr(section, "resultsChanged"):
-                section.resultsChanged(imported, result)
+        self.tell("resultsChanged", imported, result)
         self.update()
 
     @property
@@ -164,18 +100,13 @@ class SegmentPanel:
 
         :param chosen: the ResultSet.
         """
-        for section in self.sections.values():
-            if hasattr(section, "runChosen"):
-                section.runChosen(chosen)
+        self.tell("runChosen", chosen)
         self.update()
 
     def close(self) -> None:
         """Take the panel down: no observer, timer or process stays."""
         self._sceneWatch.close()
-        self.setParameterNode(None)
-        self._closed = True
-        for section in self.sections.values():
-            section.close()
+        self._closeSections()
 
     def _onSceneChanged(self) -> None:
         """Nodes came or went: perhaps the user deleted results, or the scene brought some."""
@@ -188,9 +119,6 @@ class SegmentPanel:
     @staticmethod
     def _resultsInScene() -> list[tuple[str, list[str]]]:
         return [(results.run, [node.GetID() for node in results.nodes()]) for results in resultSets(slicer.mrmlScene)]
-
-    def _onModified(self, _caller, _event) -> None:
-        self.update()
 
     def _onNoModels(self, error: SegmentationError) -> None:
         self._isAskingForModels = False

@@ -6,26 +6,16 @@ import json
 
 import qt
 
+from AGUNETRSegmentLib.reading_dialog import showInDialog
 from AGUNETRSegmentLib.translation import _
 
 
 def showText(title: str, content: str | dict, parent) -> None:
     """Show a text, or values as JSON, until the user closes it; it can be selected and copied."""
     text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False)
-    dialog = qt.QDialog(parent)
-    dialog.setWindowTitle(title)
-    dialog.objectName = "textDialog"
-    layout = qt.QVBoxLayout(dialog)
-    edit = qt.QPlainTextEdit(dialog)
+    edit = qt.QPlainTextEdit()
     edit.objectName = "textDialogEdit"
     edit.toolTip = _("Select and copy what you need.")
     edit.readOnly = True
     edit.setPlainText(text)
-    layout.addWidget(edit)
-    buttons = qt.QDialogButtonBox()
-    buttons.setStandardButtons(qt.QDialogButtonBox.Close)
-    buttons.connect("rejected()", dialog.reject)
-    layout.addWidget(buttons)
-    dialog.resize(640, 560)
-    dialog.exec_()
-    dialog.deleteLater()
+    showInDialog(edit, "textDialog", title, parent)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import qt
 import slicer
-import vtk
 
 from AGUNETRSegmentLib.errors import SegmentationError
+from AGUNETRSegmentLib.section_panel import SectionPanel
 
 from .curves_section import CurvesSection
 from .data_section import DataSection
@@ -34,33 +34,20 @@ SECTIONS = {
 }
 
 
-class TrainPanel:
+class TrainPanel(SectionPanel):
     """Makes the sections of ``AGUNETRTrain.ui`` and offers them what they share.
 
-    A section is a class with ``setParameterNode(parameterNode)``, ``update()`` and ``close()``. One with
-    ``recordChanged()`` is told when the run's folder shows something new; one with ``problem()`` gives the reason why
-    no training can begin, an empty text where one can.
+    A section with ``recordChanged()`` is told when the run's folder shows something new; one with
+    ``problem()`` gives the reason why no training can begin, an empty text where one can.
 
-    :param ui: the widgets by name.
-    :param logic: the module's logic.
     :param training: makes the run of its callbacks; a test hands in its own.
-    :ivar parameterNode: the scene's parameter node; None while the module is not shown or the scene closes.
     :ivar training: the child that trains; it goes on while other modules are shown and scenes are closed.
     :ivar record: what the run's folder shows; None where it holds no run.
-    :ivar sections: the sections by name.
     """
 
     def __init__(self, ui, logic, training=TrainingRun) -> None:
-        self.ui = ui
-        self.logic = logic
-        self.parameterNode = None
+        super().__init__(ui, logic)
         self.record: RunRecord | None = None
-        self.sections: dict[str, object] = {}
-        self._guiTag = None
-        self._observerTag = None
-        self._updating = False
-        self._updateAgain = False
-        self._closed = False
         self.training = training(qt.QTimer.singleShot, self._onTrainingChanged, self._onTrainingEnded, self.log)
         self._watch = RunWatch(qt.QTimer.singleShot, self._onLooked, lambda: self.training.running)
         for name, sectionClass in SECTIONS.items():
@@ -85,21 +72,8 @@ class TrainPanel:
 
     def setParameterNode(self, parameterNode) -> None:
         """Connect the widgets to a parameter node, or to none."""
-        if self.parameterNode:
-            self.parameterNode.disconnectGui(self._guiTag)
-            self.parameterNode.RemoveObserver(self._observerTag)
-        self.parameterNode = parameterNode
-        if parameterNode:
-            if self.training.running:  # another scene: the panel still shows what goes on
-                request = self.training.request
-                parameterNode.experiment, parameterNode.dataFolder = request.experiment, request.dataFolder
-                parameterNode.runFolder = request.runFolder
-            self._guiTag = parameterNode.connectGui(self.ui)
-            self._observerTag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, self._onModified)
-        for section in self.sections.values():
-            section.setParameterNode(parameterNode)
+        super().setParameterNode(parameterNode)
         self.watchRun()
-        self.update()
 
     def watchRun(self) -> None:
         """Look at the folder that is chosen, or at none where the panel is not shown and nothing runs."""
@@ -107,24 +81,6 @@ class TrainPanel:
             self._watch.watch(self.runFolder)
         else:
             self._watch.pause()
-
-    def update(self) -> None:
-        """Let every section show the state of things; cheap, called after any change."""
-        if self._closed:
-            return
-        if self._updating:  # a section changed the parameter node while it showed it
-            self._updateAgain = True
-            return
-        self._updating = True
-        try:
-            for _attempt in range(3):  # sections that keep contradicting each other must not hang the application
-                self._updateAgain = False
-                for section in self.sections.values():
-                    section.update()
-                if not self._updateAgain:
-                    break
-        finally:
-            self._updating = False
 
     def problem(self) -> str:
         """Why no training can begin, the first reason of the sections in their order; empty where one can."""
@@ -134,41 +90,26 @@ class TrainPanel:
                 return problem
         return ""
 
-    def say(self, text: str) -> None:
-        """Show one sentence in the status line."""
-        self.ui.statusLabel.text = text
-
-    def log(self, level: str, text: str) -> None:
-        """Add a line to the log view.
-
-        :param level: ``info``, ``warning`` or ``error``.
-        """
-        self.sections["run"].log(level, text)
-
-    def fail(self, error: SegmentationError) -> None:
-        """Show what went wrong and what to do; the details go to the log."""
-        self.say(str(error))
-        if error.details:
-            self.log("error", error.details)
-        self.update()
-
     def close(self) -> None:
         """Take the panel down: no observer, timer or process stays."""
-        self.setParameterNode(None)
-        self._closed = True
+        self._closeSections()
         self.training.close()
         self._watch.close()
-        for section in self.sections.values():
-            section.close()
 
     def sceneClosed(self) -> None:
         """Nodes that sections made are gone."""
         self.sections["curves"].sceneClosed()
         self.update()
 
-    def _onModified(self, _caller, _event) -> None:
+    def _beforeConnecting(self, parameterNode) -> None:
+        if self.training.running:  # another scene: the panel still shows what goes on
+            request = self.training.request
+            parameterNode.experiment, parameterNode.dataFolder = request.experiment, request.dataFolder
+            parameterNode.runFolder = request.runFolder
+
+    def _onModified(self, caller, event) -> None:
         self.watchRunWhereItChanged()
-        self.update()
+        super()._onModified(caller, event)
 
     def watchRunWhereItChanged(self) -> None:
         """Look at another folder where another was chosen."""
@@ -180,9 +121,7 @@ class TrainPanel:
         if self._closed or record == self.record:
             return
         self.record = record
-        for section in self.sections.values():
-            if hasattr(section, "recordChanged"):
-                section.recordChanged()
+        self.tell("recordChanged")
         self.update()
 
     def _onTrainingChanged(self) -> None:

@@ -13,33 +13,22 @@ this application did: it then keeps a checkpoint, and the same command goes on f
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-from AGUNETRSegmentLib.engine_command import engineCommand
 from AGUNETRSegmentLib.errors import SegmentationError
 from AGUNETRSegmentLib.translation import _
-from AGUNETRSegmentLib.worker_job import crashed, ignore
+from AGUNETRSegmentLib.watched_command import ENDED_WELL, WatchedCommand, reportedError
+from AGUNETRSegmentLib.worker_job import crashed
 from AGUNETRSegmentLib.worker_process import WorkerProcess
 
 from .training_command import TrainingRequest, engineEnvironment
 
-PUMP_MILLISECONDS = 100
-LINES_PER_PUMP = 200  # a chatty child must not hold the application's event loop
 CLOSE_SECONDS = 3.0  # a checkpoint takes about a second
-ENDED_WELL = (0, 7)  # all jobs are done, or some failed and the table says which
 
 
-class TrainingRun:
-    """Runs one training command at a time.
+class TrainingRun(WatchedCommand):
+    """Runs one training command at a time; see :class:`WatchedCommand` for the arguments.
 
-    :param schedule: ``schedule(milliseconds, function)`` calls *function* later, once (``qt.QTimer.singleShot``).
-    :param changed: called when something below has changed, at most ten times a second.
-    :param ended: called once at the end with a :class:`SegmentationError`, or None where it came to its end or was
-      stopped.
-    :param log: takes (level, text) of what should be in the log.
-    :param command: makes program and arguments of the command's arguments; a test hands in its own.
-    :param environment: of the child; default: this process's, with the engines in its Python path.
     :ivar request: of the run at hand, or of the last one; None before.
     :ivar epochs: how many epochs, with a fraction, each job that is at work has done.
     :ivar failures: why jobs failed, by name.
@@ -47,19 +36,10 @@ class TrainingRun:
     :ivar failed: what the command itself failed with; None where it did not.
     """
 
-    def __init__(
-        self,
-        schedule: Callable[[int, Callable[[], None]], object],
-        changed: Callable[[], None] = ignore,
-        ended: Callable[[SegmentationError | None], None] = ignore,
-        log: Callable[[str, str], None] = ignore,
-        command: Callable[[Sequence[str]], list[str]] = engineCommand,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        self._schedule, self._changed, self._ended, self._log = schedule, changed, ended, log
-        self._command, self._environment = command, environment
-        self._process: WorkerProcess | None = None
-        self._stops = 0
+    foreignLineLevel = "info"
+
+    def __init__(self, *arguments, **named) -> None:
+        super().__init__(*arguments, **named)
         self._totals: dict[str, int] = {}
         self.request: TrainingRequest | None = None
         self.epochs: dict[str, float] = {}
@@ -67,36 +47,19 @@ class TrainingRun:
         self.told = ""
         self.failed: SegmentationError | None = None
 
-    @property
-    def running(self) -> bool:
-        """Whether a training is under way."""
-        return self._process is not None
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the training at hand was asked to stop, or the last one was."""
-        return self._stops > 0
-
-    @property
-    def pid(self) -> int | None:
-        """The child's process id while it runs."""
-        return self._process.pid if self._process else None
-
     def start(self, request: TrainingRequest) -> None:
         """Begin, or go on where the run's folder shows that an earlier start has stopped; the callbacks tell the rest.
 
         :raises SegmentationError: kind ``start``, the child cannot be started.
         :raises RuntimeError: a training runs.
         """
-        if self._process:
-            raise RuntimeError("A training runs already.")
-        environment = engineEnvironment() if self._environment is None else self._environment
-        process = WorkerProcess(self._command([*request.arguments(), "--stop-on-input"]), environment)
-        self.request, self.failed, self._stops = request, None, 0
+        self._begin([*request.arguments(), "--stop-on-input"], "A training runs already.")
+        self.request, self.failed = request, None
         self.epochs, self.failures, self._totals = {}, {}, {}
         self.told = _("Starting...")
-        self._process = process
-        self._schedule(PUMP_MILLISECONDS, self.pump)
+
+    def childEnvironment(self) -> Mapping[str, str]:
+        return engineEnvironment()
 
     def stop(self) -> None:
         """Ask the child to stop after the step at hand, with a checkpoint; asked again, it ends at once."""
@@ -114,47 +77,18 @@ class TrainingRun:
         if process:
             process.leave(CLOSE_SECONDS)
 
-    def pump(self) -> None:
-        """Take what the child said. Called by the timer every 100 ms while it runs."""
-        process = self._process
-        if process is None:
-            return
-        try:
-            code = process.exitCode()  # first: once it has ended, all its lines are there to be taken
-            taken = self._takeLines(process)
-            if code is not None and taken < LINES_PER_PUMP:
-                self._finish(process, code)
-            elif taken:
-                self._changed()
-        finally:  # also when a callback raised: the child still has to be watched
-            if self._process:
-                self._schedule(PUMP_MILLISECONDS, self.pump)
+    def _take(self, kind: str, event: dict, process: WorkerProcess) -> None:
+        if kind in _TAKE:
+            _TAKE[kind](self, event)
 
-    def _takeLines(self, process: WorkerProcess) -> int:
-        for count in range(LINES_PER_PUMP):
-            line = process.takeLine()
-            if line is None:
-                return count
-            try:
-                event = json.loads(line)
-                take = _TAKE.get(event["event"])
-            except (ValueError, TypeError, KeyError):
-                self._log("info", line)  # a library's own words
-                continue
-            if take:
-                take(self, event)
-        return LINES_PER_PUMP
-
-    def _finish(self, process: WorkerProcess, code: int) -> None:
-        self._process = None
-        process.leave(0.0)  # closes its input; it has ended already
+    def _finish(self, code: int, lastLog: str) -> None:
         self.epochs, self.told = {}, ""
         if self.stopping:
             self.failed = None
         elif self.failed is None and code not in ENDED_WELL and not self.failures:
-            self.failed = _crash(code, process.lastLog())
-        if process.lastLog():
-            self._log("info", process.lastLog())
+            self.failed = _crash(code, lastLog)
+        if lastLog:
+            self._log("info", lastLog)
         self._changed()
         self._ended(self.failed)
 
@@ -202,8 +136,7 @@ class TrainingRun:
         self._log("info", _("The report is {path}.").format(path=event.get("path", "")))
 
     def _onError(self, event: dict) -> None:
-        error = SegmentationError(
-            str(event.get("kind", "unexpected")), str(event.get("message", "")), str(event.get("remedy") or ""))
+        error = reportedError(event)
         job = event.get("job")
         if job is None:
             self.failed = error

@@ -19,18 +19,18 @@ from __future__ import annotations
 import json
 import os
 import platform
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agunetr.errors import InputError, OutputError
+from agunetr.inference.writing import HIDDEN_PREFIX, new_file
 from agunetr_train.experiments.definition import Experiment
 from agunetr_train.experiments.jobs import Job
 from agunetr_train.experiments.reading import experiment_from
 from agunetr_train.experiments.splits import Split
 
-_FIRST_RECORDS = ("experiment.json", "environment.json")
+_FIRST_RECORDS = ("experiment.json", "environment.json", HIDDEN_PREFIX)
 _CHECKSUMS = ("image_sha256", "label_sha256")
 
 
@@ -227,11 +227,5 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: the file cannot be written; what was there before is left.
     """
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
+    with new_file(path, overwrite=True) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error}.", "Make room, or choose another run folder.") from error
-    finally:
-        temporary.unlink(missing_ok=True)

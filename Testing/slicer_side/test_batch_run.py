@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from AGUNETRSegmentLib import batch_run
+from AGUNETRSegmentLib import batch_run, watched_command
 from AGUNETRSegmentLib.batch_command import BatchRequest
 from AGUNETRSegmentLib.batch_run import BatchRun
 from AGUNETRSegmentLib.batch_table import CaseState
@@ -35,7 +35,7 @@ class Batch:
         self.run = BatchRun(
             lambda _milliseconds, function: self.due.append(function), self._onChanged, self.ends.append,
             lambda level, text: self.logged.append((level, text)),
-            lambda arguments: [sys.executable, str(FAKE_BATCH), *arguments], dict(os.environ), clock)
+            lambda arguments: [sys.executable, str(FAKE_BATCH), *arguments], dict(os.environ), clock=clock)
 
     def _onChanged(self) -> None:
         self.changes += 1
@@ -193,7 +193,7 @@ def test_many_words_are_taken_in_portions(batch):
         most = max(most, time.monotonic() - began)
         time.sleep(0.002)
     assert batch.ends == [None] and batch.states().endswith("e:DONE")
-    assert batch.changes >= 5000 / batch_run.LINES_PER_PUMP
+    assert batch.changes >= 5000 / watched_command.LINES_PER_PUMP
 
 
 def test_a_second_batch_begins_with_an_empty_table(batch):

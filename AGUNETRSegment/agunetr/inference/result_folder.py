@@ -18,9 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from agunetr.errors import OutputError
-from agunetr.inference.writing import check_output_folder
-
-HIDDEN_PREFIX = ".agunetr-unfinished-"
+from agunetr.inference.writing import HIDDEN_PREFIX, check_output_folder
 
 REPLACED = ".replaced"
 DISCARD_WAIT_SECONDS = 5.0

@@ -38,6 +38,9 @@ SPLEEN_TERMINOLOGY = (
 )
 """SNOMED CT 78961009, as Slicer writes a terminology entry."""
 
+HIDDEN_PREFIX = ".agunetr-unfinished-"
+"""How the name of a file or folder begins that is being written."""
+
 
 def check_output_folder(path: Path | str, needed_bytes: int = LEAST_FREE_BYTES) -> None:
     """Refuse a folder that results cannot be written to, before any work is done. Nothing is left there.
@@ -167,7 +170,7 @@ def new_file(path: Path | str, overwrite: bool = False) -> Iterator[Path]:
     if not path.absolute().parent.is_dir():
         raise OutputError(f"The folder {path.absolute().parent} does not exist.", "Make it, or choose another one.")
     ending = _ending(path) or path.suffix
-    temporary = path.with_name(f".agunetr-unfinished-{secrets.token_hex(8)}{ending}")
+    temporary = path.with_name(f"{HIDDEN_PREFIX}{secrets.token_hex(8)}{ending}")
     try:
         yield temporary
         _refuse_existing(path, overwrite)

@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from agunetr.errors import InputError, OutputError
-from agunetr.inference.result_folder import HIDDEN_PREFIX
+from agunetr.inference.writing import HIDDEN_PREFIX
 from agunetr_train.data.cases import MSD_SPLEEN
 from agunetr_train.data.checksums import file_checksum
 from agunetr_train.data.resumed_download import download

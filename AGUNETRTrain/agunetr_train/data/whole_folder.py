@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agunetr.errors import OutputError
-from agunetr.inference.result_folder import HIDDEN_PREFIX
+from agunetr.inference.writing import HIDDEN_PREFIX
 
 
 @contextmanager
