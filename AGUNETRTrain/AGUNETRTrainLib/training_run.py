@@ -23,7 +23,7 @@ from AGUNETRSegmentLib.worker_process import WorkerProcess
 
 from .training_command import TrainingRequest, engineEnvironment
 
-CLOSE_SECONDS = 3.0  # a checkpoint takes about a second
+CLOSE_SECONDS = 3.0  # for a last checkpoint; one that takes longer is given up, and the one before it stays
 
 
 class TrainingRun(WatchedCommand):

@@ -41,7 +41,7 @@ class SyntheticPlan:
         seed: another one gives other patients around the same masks.
         contrast: phase, see :data:`agunetr.phantom.CONTRASTS`.
         around_mm: what is kept of a scan in each direction beside the spleen; the whole scan where None. A cut scan
-            takes an inferer at 1 mm a tenth of the windows.
+            has fewer windows, which is what a full-size network at 1 mm spends its time on.
     """
 
     count: int | None = None
